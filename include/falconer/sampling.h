@@ -1,0 +1,52 @@
+/* How the next token is drawn from logits. The meaning of each option is that of the text-generation pipeline. */
+#ifndef FALCONER_SAMPLING_H
+#define FALCONER_SAMPLING_H
+
+#include <falconer/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Zero means: take the most probable token. Order of application: penalties, temperature, top_k, typical_p, top_p,
+ * min_p. Equal logits are ordered by id, so a draw depends on nothing but logits, options and seed. */
+typedef struct fal_sampling {
+    double temperature; /* 0: greedy */
+    int top_k;          /* 0: off */
+    double top_p;       /* 0 or 1: off */
+    double min_p;       /* 0: off */
+    double typical_p;   /* 0 or 1: off */
+    double
+        repetition_penalty; /* 0 or 1: off; divides positive and multiplies negative logits of tokens seen */
+    double presence_penalty;  /* subtracted once from tokens seen */
+    double frequency_penalty; /* subtracted per occurrence */
+    uint64_t seed;
+} fal_sampling;
+
+/* Fails: ARGUMENT, naming option, value and bound. */
+FAL_API FAL_MUST_CHECK fal_status fal_sampling_check(const fal_sampling *how, fal_error *err);
+
+typedef struct fal_sampler fal_sampler;
+
+/* stream separates sequences drawn with one seed (0, 1, 2, ...). Fails: ARGUMENT, MEMORY. */
+FAL_API FAL_MUST_CHECK fal_status fal_sampler_open(fal_sampler **out, const fal_sampling *how,
+                                                   int n_vocab, uint64_t stream, fal_error *err);
+FAL_API void fal_sampler_close(fal_sampler *s);
+
+/* Tells the penalties of a token that stands in the timeline. */
+FAL_API void fal_sampler_accept(fal_sampler *s, int32_t token);
+
+/* Draws a token. logits [n_vocab] f32, unchanged. */
+FAL_API int32_t fal_sampler_draw(fal_sampler *s, const float *logits);
+
+/* Natural logarithm of the softmax probability of token, unaffected by options. */
+FAL_API double fal_log_probability(const float *logits, size_t n_vocab, int32_t token);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,47 @@
+/* Files: map, read whole, write beside and rename. POSIX body in file_posix.c. */
+#ifndef FAL_BASE_FILE_H
+#define FAL_BASE_FILE_H
+
+#include "base/fail.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A read-only mapping of a whole file. Zero-initialise; release accepts zero. */
+typedef struct fal_mapping {
+    const void *data; /* page-aligned; NULL for an empty file */
+    size_t length;
+} fal_mapping;
+
+fal_status fal_mapping_open(fal_mapping *out, const char *path, fal_error *err);
+void fal_mapping_release(fal_mapping *mapping);
+
+/* Asks the system to read the range ahead. A hint; never fails. */
+void fal_mapping_will_need(const fal_mapping *mapping, size_t offset, size_t length);
+
+/* The whole file, with a zero behind its end.
+ *   out        owned by the caller (fal_free)
+ *   max_bytes  LIMIT beyond it */
+fal_status fal_file_read(char **out, size_t *length, const char *path, size_t max_bytes,
+                         fal_error *err);
+
+bool fal_file_exists(const char *path);
+bool fal_file_is_directory(const char *path);
+
+/* Writes "<path>.partial-<pid>" beside path; commit syncs and renames, so that path is whole or untouched. */
+typedef struct fal_output fal_output;
+fal_status fal_output_open(fal_output **out, const char *path, fal_error *err);
+fal_status fal_output_write(fal_output *o, const void *data, size_t length, fal_error *err);
+uint64_t fal_output_position(const fal_output *o);
+/* Closes o in any case; on failure the partial file is removed. */
+fal_status fal_output_commit(fal_output *o, fal_error *err);
+/* Closes o and removes the partial file; NULL is fine. */
+void fal_output_discard(fal_output *o);
+
+/* Joins directory and name into a new string (fal_free); NULL when memory is short. */
+char *fal_path_join(const char *directory, const char *name);
+/* The part behind the last slash; borrowed from path. */
+const char *fal_path_base(const char *path);
+
+#endif

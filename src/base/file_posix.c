@@ -1,0 +1,199 @@
+/* Body of file.h for POSIX systems. Outputs are written beside their final name, synced and renamed; the directory is
+ * synced too, so that a crash leaves the former file or the whole one. */
+#include "base/alloc.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+fal_status fal_mapping_open(fal_mapping *out, const char *path, fal_error *err) {
+    *out = (fal_mapping){0};
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return fal_fail_errno(err, "cannot open", path);
+    fal_status status = FAL_OK;
+    struct stat facts;
+    if (fstat(file, &facts) != 0) {
+        status = fal_fail_errno(err, "cannot look at", path);
+    } else if (!S_ISREG(facts.st_mode)) {
+        status = fal_fail(err, FAL_E_ARGUMENT, "'%s' is not a regular file", path);
+    } else if (facts.st_size > 0) {
+        void *data = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_SHARED, file, 0);
+        if (data == MAP_FAILED) {
+            status = fal_fail_errno(err, "cannot map", path);
+        } else {
+            *out = (fal_mapping){data, (size_t)facts.st_size};
+        }
+    }
+    close(file);
+    return status;
+}
+
+void fal_mapping_release(fal_mapping *mapping) {
+    if (mapping->data) munmap((void *)(uintptr_t)mapping->data, mapping->length);
+    *mapping = (fal_mapping){0};
+}
+
+void fal_mapping_will_need(const fal_mapping *mapping, size_t offset, size_t length) {
+    if (!mapping->data || offset >= mapping->length) return;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t begin = offset / page * page;
+    if (length > mapping->length - offset) length = mapping->length - offset;
+    posix_madvise((char *)(uintptr_t)mapping->data + begin, length + (offset - begin),
+                  POSIX_MADV_WILLNEED);
+}
+
+/* Reads until length bytes or the end; pipes have no size, so the buffer grows. */
+static fal_status read_all(int file, const char *path, size_t max_bytes, char **text,
+                           size_t *length, fal_error *err) {
+    size_t capacity = 0;
+    *length = 0;
+    for (;;) {
+        if (!fal_grow((void **)text, &capacity, *length + 65536 + 1, 1))
+            return fal_fail_memory(err, *length);
+        ssize_t n = read(file, *text + *length, capacity - *length - 1);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fal_fail_errno(err, "cannot read", path);
+        if (n == 0) break;
+        *length += (size_t)n;
+        if (*length > max_bytes)
+            return fal_fail(err, FAL_E_LIMIT, "'%s' holds more than %zu bytes", path, max_bytes);
+    }
+    (*text)[*length] = '\0';
+    return FAL_OK;
+}
+
+fal_status fal_file_read(char **out, size_t *length, const char *path, size_t max_bytes,
+                         fal_error *err) {
+    *out = NULL;
+    *length = 0;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return fal_fail_errno(err, "cannot open", path);
+    char *text = NULL;
+    fal_status status = read_all(file, path, max_bytes, &text, length, err);
+    close(file);
+    if (status == FAL_OK) {
+        *out = text;
+    } else {
+        fal_free(text);
+    }
+    return status;
+}
+
+bool fal_file_exists(const char *path) {
+    return access(path, F_OK) == 0;
+}
+
+bool fal_file_is_directory(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
+struct fal_output {
+    int file;
+    uint64_t position;
+    char *path, *partial;
+};
+
+static void output_close(fal_output *o) {
+    if (o->file >= 0) close(o->file);
+    fal_free(o->partial);
+    fal_free(o->path);
+    fal_free(o);
+}
+
+fal_status fal_output_open(fal_output **out, const char *path, fal_error *err) {
+    *out = NULL;
+    fal_output *o = fal_alloc(1, sizeof *o);
+    if (!o) return fal_fail_memory(err, sizeof *o);
+    o->file = -1;
+    size_t length = strlen(path);
+    o->path = fal_copy_string(path, length);
+    o->partial = fal_alloc(length + 40, 1);
+    if (!o->path || !o->partial) {
+        output_close(o);
+        return fal_fail_memory(err, length);
+    }
+    snprintf(o->partial, length + 40, "%s.partial-%ld", path, (long)getpid());
+    o->file = open(o->partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (o->file < 0) {
+        fal_status status = fal_fail_errno(err, "cannot create", o->partial);
+        output_close(o);
+        return status;
+    }
+    *out = o;
+    return FAL_OK;
+}
+
+fal_status fal_output_write(fal_output *o, const void *data, size_t length, fal_error *err) {
+    const char *bytes = data;
+    while (length > 0) {
+        ssize_t n = write(o->file, bytes, length);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fal_fail_errno(err, "cannot write", o->partial);
+        bytes += n;
+        length -= (size_t)n;
+        o->position += (uint64_t)n;
+    }
+    return FAL_OK;
+}
+
+uint64_t fal_output_position(const fal_output *o) {
+    return o->position;
+}
+
+/* The rename itself survives a crash only once the directory is on disk. Some file systems refuse to sync a directory;
+ * then there is nothing more to be done. */
+static void sync_directory(const char *path) {
+    const char *base = fal_path_base(path);
+    char *directory =
+        base == path ? fal_copy_string(".", 1) : fal_copy_string(path, (size_t)(base - path));
+    if (!directory) return;
+    int file = open(directory, O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        fsync(file);
+        close(file);
+    }
+    fal_free(directory);
+}
+
+fal_status fal_output_commit(fal_output *o, fal_error *err) {
+    fal_status status = FAL_OK;
+    if (fsync(o->file) != 0) status = fal_fail_errno(err, "cannot sync", o->partial);
+    if (close(o->file) != 0 && status == FAL_OK)
+        status = fal_fail_errno(err, "cannot close", o->partial);
+    o->file = -1;
+    if (status == FAL_OK && rename(o->partial, o->path) != 0)
+        status = fal_fail_errno(err, "cannot rename to", o->path);
+    if (status == FAL_OK) {
+        sync_directory(o->path);
+    } else {
+        unlink(o->partial);
+    }
+    output_close(o);
+    return status;
+}
+
+void fal_output_discard(fal_output *o) {
+    if (!o) return;
+    unlink(o->partial);
+    output_close(o);
+}
+
+char *fal_path_join(const char *directory, const char *name) {
+    size_t length = strlen(directory), bytes = length + strlen(name) + 2;
+    char *path = fal_alloc(bytes, 1);
+    if (!path) return NULL;
+    const char *slash = length > 0 && directory[length - 1] == '/' ? "" : "/";
+    snprintf(path, bytes, "%s%s%s", directory, slash, name);
+    return path;
+}
+
+const char *fal_path_base(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
