@@ -1,0 +1,64 @@
+/* What computes: a device, and queues on which operations are called. Backends are rows in backends.c. */
+#ifndef FAL_COMPUTE_DEVICE_H
+#define FAL_COMPUTE_DEVICE_H
+
+#include "compute/ops.h"
+
+typedef struct fal_device fal_device;
+
+/* One backend: how its devices come and go, and its column of operations. */
+typedef struct fal_backend {
+    const char *name; /* "cpu" */
+    const char *meaning;
+    fal_status (*open)(fal_device *device, int n_threads, fal_error *err);
+    void (*close)(fal_device *device);
+    /* The name of what runs the inner loops ("avx2"); static. */
+    const char *(*kernel_set)(const fal_device *device);
+    fal_status (*queue_open)(fal_queue *q, fal_error *err);
+    void (*queue_close)(fal_queue *q);
+    const fal_ops *ops;
+} fal_backend;
+
+struct fal_device {
+    const fal_backend *backend;
+    int n_threads;
+    void *state; /* the backend's own */
+};
+
+/* A queue belongs to one thread at a time. Calls are executed in order. The first failure is kept; later operations do
+ * nothing. */
+struct fal_queue {
+    const fal_ops *ops;
+    fal_device *device; /* NULL for the plan column */
+    void *state;        /* the backend's own */
+    fal_error error;    /* error.status is OK while nothing failed */
+    int layer;          /* label for messages; -1: outside the layers */
+};
+
+int fal_backend_count(void);
+const fal_backend *fal_backend_at(int index);
+
+/* name NULL: "cpu". n_threads 0: the usable cores. Fails: NOT_FOUND (no such backend, naming those there are),
+ * ARGUMENT, MEMORY. */
+fal_status fal_device_open(fal_device **out, const char *name, int n_threads, fal_error *err);
+void fal_device_close(fal_device *device);
+
+fal_status fal_queue_open(fal_queue **out, fal_device *device, fal_error *err);
+void fal_queue_close(fal_queue *q);
+
+/* The plan column: computes nothing, checks every shape and type. device tells whose abilities are checked. */
+fal_status fal_queue_open_plan(fal_queue **out, fal_device *device, fal_error *err);
+
+/* Waits for everything called so far; returns (and clears) the first failure. */
+fal_status fal_queue_wait(fal_queue *q, fal_error *err);
+
+/* For backends: keeps a failure with the operation's name if it is the first. */
+__attribute__((format(printf, 4, 5))) void fal_queue_fail(fal_queue *q, fal_status status,
+                                                          const char *operation, const char *format,
+                                                          ...);
+
+static inline bool fal_queue_has_failed(const fal_queue *q) {
+    return q->error.status != FAL_OK;
+}
+
+#endif
