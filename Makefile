@@ -1,0 +1,28 @@
+# A thin front; CMake and its presets (CMakePresets.json) do the work.
+.PHONY: all setup chat test check install clean
+
+MODEL ?=
+PREFIX ?= /usr/local
+
+all: setup
+	cmake --preset release --log-level=WARNING
+	cmake --build --preset release --target product
+
+setup:
+	@tools/setup.sh
+
+chat: all
+	@tools/chat.sh build/release/falconer "$(MODEL)"
+
+test: setup
+	@tools/test.sh
+
+check: setup
+	cmake --preset dev --log-level=WARNING
+	cmake --build --preset dev --target check
+
+install: all
+	cmake --install build/release --prefix "$(PREFIX)"
+
+clean:
+	rm -rf build

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Installs what building and testing falconer needs and this machine lacks. The one list of packages is here.
+# Debian and its relatives: with apt-get, through sudo when not root. Elsewhere: prints the list and checks nothing.
+set -eu
+
+# package      what for
+packages='
+gcc            the compiler
+libc6-dev      the C library
+g++            tests: headers and fuzz seeds also compile as C++
+cmake          builds (3.25 or later)
+ninja-build    runs the build
+pkg-config     finds the libraries
+libjansson-dev JSON
+libpcre2-dev   regular expressions with Unicode classes
+libzip-dev     PyTorch archives
+libedit-dev    line editing in the terminal
+libcmocka-dev  unit tests
+python3        tests and checks
+'
+
+names=$(echo "$packages" | awk 'NF {print $1}')
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "falconer needs these, named as in Debian; please see that they are there:"
+    echo "$packages"
+    exit 0
+fi
+
+missing=
+for name in $names; do
+    state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null || true)
+    case $state in
+        ii*) ;;
+        *) missing="$missing $name" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "please install as root: apt-get install$missing" >&2
+        exit 1
+    fi
+    as_root=sudo
+fi
+echo "installing:$missing"
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # names are meant to be split
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
