@@ -14,13 +14,13 @@ typedef struct fal_type {
     int weights_per_block, bytes_per_block;
     bool is_quantized; /* false for f32, f16, bf16 */
     bool in_files;     /* false for formats of activations only */
-    /* blocks [n_blocks] -> weights [n_blocks * weights_per_block] f32, bit-exact to the published layout. */
+    /* blocks [n_blocks], aligned as their struct (4 bytes always do) -> weights [n_blocks * weights_per_block] f32,
+     * bit-exact to the published layout. */
     void (*decode)(const void *blocks, float *weights, int64_t n_blocks);
-    /* The reference encoder, round to nearest; NULL where none exists yet.
-     * weights [n_blocks * weights_per_block]; importance NULL or the same shape. */
+    /* The reference encoder. weights [n_blocks * weights_per_block]; importance NULL or the same shape: it is not used
+     * by the reference encoders. A block with a weight that is not finite decodes to NaN throughout. */
     void (*encode)(const float *weights, const float *importance, void *blocks, int64_t n_blocks);
-    const struct fal_type
-        *partner; /* type of the activations in a dot product; f32 for float types */
+    const struct fal_type *partner; /* what activations become in a dot product */
     const char *meaning;
 } fal_type;
 
@@ -31,11 +31,14 @@ enum {
     FAL_TYPE_BF16 = 30
 }; /* the ids that code outside the list may name */
 
-/* NULL: no such type. Names compare without case. */
+/* NULL: no such type. Names compare without case. Types of activations are found too: who reads a file asks in_files. */
 const fal_type *fal_type_by_name(const char *name);
 const fal_type *fal_type_by_id(uint32_t gguf_id);
 
-/* All rows in the list's order. */
+/* The name of any id that files may hold, also of types that have no row here ("iq2_xxs"); NULL: nobody's id. */
+const char *fal_type_name_of_id(uint32_t gguf_id);
+
+/* All rows in the list's order; NULL beyond it. */
 int fal_type_count(void);
 const fal_type *fal_type_at(int index);
 
