@@ -21,6 +21,7 @@ typedef struct fal_tokens {
     size_t count, capacity;
 } fal_tokens;
 
+/* Fails: MEMORY; then nothing was appended. */
 FAL_API FAL_MUST_CHECK fal_status fal_tokens_append(fal_tokens *tokens, const int32_t *ids,
                                                     size_t count, fal_error *err);
 FAL_API void fal_tokens_release(fal_tokens *tokens);

@@ -21,6 +21,7 @@ typedef struct fal_reader {
     uint64_t wanted;  /* how many bytes it wanted */
 } fal_reader;
 
+/* A reader at the first of length bytes, which stay the caller's. */
 fal_reader fal_reader_open(const void *data, size_t length);
 
 /* 0 after the first failure. */
@@ -34,6 +35,7 @@ double fal_read_f64(fal_reader *r);
 /* The next n bytes, borrowed; an empty slice after the first failure. */
 fal_slice fal_read_slice(fal_reader *r, uint64_t n);
 
+/* Bytes not read yet. */
 size_t fal_reader_remaining(const fal_reader *r);
 
 /* FORMAT with position, wish and bound if any read failed. */

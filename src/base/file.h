@@ -14,6 +14,7 @@ typedef struct fal_mapping {
     size_t length;
 } fal_mapping;
 
+/* Maps path. Fails: NOT_FOUND, ARGUMENT (not a regular file), IO. */
 fal_status fal_mapping_open(fal_mapping *out, const char *path, fal_error *err);
 void fal_mapping_release(fal_mapping *mapping);
 
@@ -26,6 +27,7 @@ void fal_mapping_will_need(const fal_mapping *mapping, size_t offset, size_t len
 fal_status fal_file_read(char **out, size_t *length, const char *path, size_t max_bytes,
                          fal_error *err);
 
+/* False also where the system does not tell. */
 bool fal_file_exists(const char *path);
 bool fal_file_is_directory(const char *path);
 

@@ -11,6 +11,7 @@ typedef struct fal_string_builder {
     bool failed;
 } fal_string_builder;
 
+/* Each appends, or does nothing after a failure. Text may hold zeros. */
 void fal_string_append(fal_string_builder *b, const char *text, size_t length);
 void fal_string_append_text(fal_string_builder *b, const char *text);
 __attribute__((format(printf, 2, 3))) void fal_string_append_format(fal_string_builder *b,

@@ -12,6 +12,7 @@ int fal_utf8_decode(const char *text, size_t length, uint32_t *code_point);
 /* Writes 1 to 4 bytes and returns how many. code_point must be a Unicode scalar value. */
 int fal_utf8_encode(uint32_t code_point, char out[4]);
 
+/* True if text is whole, valid UTF-8; an empty text is. */
 bool fal_utf8_is_valid(const char *text, size_t length);
 
 /* How many bytes at the end begin a sequence that later bytes could still complete (0 to 3): hold these back. */
