@@ -11,4 +11,4 @@ case $("$program" --version 2>/dev/null) in
         exit "${FALCONER_SKIP_CODE:-0}"
         ;;
 esac
-git ls-files -co --exclude-standard '*.c' '*.h' | xargs "$program" --dry-run -Werror
+find include src tests bench examples -name '*.[ch]' -print0 | xargs -0 "$program" --dry-run -Werror
