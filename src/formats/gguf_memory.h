@@ -1,0 +1,10 @@
+/* A GGUF file that already lies in memory: for fuzzing and for tests that need no disk. */
+#ifndef FAL_FORMATS_GGUF_MEMORY_H
+#define FAL_FORMATS_GGUF_MEMORY_H
+
+#include <falconer/gguf.h>
+
+/* As fal_gguf_open, for one file that is no part of a split set. data is borrowed until fal_gguf_close. */
+fal_status fal_gguf_open_memory(fal_gguf **out, const void *data, size_t length, fal_error *err);
+
+#endif
