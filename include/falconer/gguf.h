@@ -80,7 +80,7 @@ FAL_API const fal_gguf_value *fal_gguf_value_at(const fal_gguf *f, int index);
 FAL_API const fal_gguf_value *fal_gguf_find(const fal_gguf *f, const char *key);
 
 /* Element i of a value (0 for a scalar), converted: numbers widen freely, and narrow only where the value fits.
- * False: another kind of type, out of range, or an index beyond the count. */
+ * A bool is 0 or 1 as i64, and nothing as f64. False: another kind of type, out of range, or an index beyond the count. */
 FAL_API bool fal_gguf_value_i64(const fal_gguf *f, const fal_gguf_value *v, uint64_t i,
                                 int64_t *out);
 FAL_API bool fal_gguf_value_f64(const fal_gguf *f, const fal_gguf_value *v, uint64_t i,
