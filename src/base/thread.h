@@ -17,7 +17,8 @@ void fal_pool_close(fal_pool *pool);
 int fal_pool_size(const fal_pool *pool);
 
 /* Runs task on every thread, the caller's included, and returns when all are done. Waiting spins for a bounded time
- * (tens of microseconds), then sleeps, so that a busy neighbour does not make it collapse. One caller at a time. */
+ * (tens of microseconds), then sleeps, so that a busy neighbour does not make it collapse. Callers from several threads take turns; a task must not call this
+ * on its own pool. */
 void fal_pool_run(fal_pool *pool, fal_pool_task *task, void *argument);
 
 /* Cuts [0, n) into chunks taken by whichever thread is free; results must not depend on who takes which.

@@ -28,7 +28,8 @@ struct fal_pool {
     atomic_uint run;    /* number of the current run; a change starts the workers */
     atomic_int pending; /* workers that have not finished it */
     atomic_bool closing;
-    pthread_mutex_t lock; /* protects sleeping on both conditions */
+    pthread_mutex_t running; /* held by the caller whose run this is */
+    pthread_mutex_t lock;    /* protects sleeping on both conditions */
     pthread_cond_t started, finished;
 };
 
@@ -85,6 +86,7 @@ fal_status fal_pool_open(fal_pool **out, int n_threads, fal_error *err) {
     }
     pool->workers = workers;
     pool->n_threads = n_threads;
+    pthread_mutex_init(&pool->running, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->started, NULL);
     pthread_cond_init(&pool->finished, NULL);
@@ -111,6 +113,7 @@ void fal_pool_close(fal_pool *pool) {
     pthread_cond_destroy(&pool->finished);
     pthread_cond_destroy(&pool->started);
     pthread_mutex_destroy(&pool->lock);
+    pthread_mutex_destroy(&pool->running);
     fal_free(pool->workers);
     fal_free(pool);
 }
@@ -119,16 +122,7 @@ int fal_pool_size(const fal_pool *pool) {
     return pool->n_threads;
 }
 
-void fal_pool_run(fal_pool *pool, fal_pool_task *task, void *argument) {
-    if (pool->n_threads == 1) {
-        task(argument, 0, 1);
-        return;
-    }
-    pool->task = task;
-    pool->argument = argument;
-    atomic_store_explicit(&pool->pending, pool->n_threads - 1, memory_order_relaxed);
-    start_run(pool);
-    task(argument, 0, pool->n_threads);
+static void wait_for_workers(fal_pool *pool) {
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&pool->pending, memory_order_acquire) == 0) return;
         fal_spin_pause();
@@ -137,6 +131,21 @@ void fal_pool_run(fal_pool *pool, fal_pool_task *task, void *argument) {
     while (atomic_load_explicit(&pool->pending, memory_order_acquire) != 0)
         pthread_cond_wait(&pool->finished, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
+}
+
+void fal_pool_run(fal_pool *pool, fal_pool_task *task, void *argument) {
+    if (pool->n_threads == 1) {
+        task(argument, 0, 1);
+        return;
+    }
+    pthread_mutex_lock(&pool->running);
+    pool->task = task;
+    pool->argument = argument;
+    atomic_store_explicit(&pool->pending, pool->n_threads - 1, memory_order_relaxed);
+    start_run(pool);
+    task(argument, 0, pool->n_threads);
+    wait_for_workers(pool);
+    pthread_mutex_unlock(&pool->running);
 }
 
 typedef struct range_run {

@@ -9,7 +9,7 @@
 typedef struct fal_rope_input {
     int n_dims;          /* head_dim: even, at least 4 */
     double base;         /* 10000 */
-    double factor;       /* s, at least 1 */
+    double factor;       /* s, at least 1; 0: 1 */
     int trained_context; /* L, tokens */
     int context_now;     /* the length at hand, for dynamic methods; 0: trained_context * factor */
     double beta_fast,

@@ -1,0 +1,26 @@
+/* What runtime and train may call of a model: its parameters and its forward pass. */
+#ifndef FAL_MODEL_FORWARD_H
+#define FAL_MODEL_FORWARD_H
+
+#include "model/step.h"
+
+const fal_params *fal_model_params(const fal_model *m);
+fal_device *fal_model_device(const fal_model *m);
+
+/* f16; f32 for a model whose matrices are all f32, so that full precision stays full. */
+const fal_type *fal_model_default_kv_type(const fal_model *m);
+
+/* The frequencies [head_dim / 2] and gain for a timeline of `length` tokens; they depend on it only for dynamic methods.
+ * Does nothing for models without rope. */
+fal_status fal_model_frequencies(const fal_model *m, int length, double *frequency, double *gain,
+                                 fal_error *err);
+bool fal_model_has_dynamic_rope(const fal_model *m);
+
+/* Scratch bytes that a step of these sizes needs; checks all shapes on the way. */
+fal_status fal_model_plan(const fal_model *m, int64_t n_tokens, int64_t n_wanted,
+                          const fal_type *kv_type, size_t *scratch_bytes, fal_error *err);
+
+/* Calls the operations of one step on its queue and waits. */
+fal_status fal_model_forward(const fal_model *m, fal_step *s, fal_error *err);
+
+#endif

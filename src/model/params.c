@@ -1,0 +1,173 @@
+/* Bodies of params.h and of the readers that all architectures share (arch.h). */
+#include "model/arch.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    MAX_LAYERS = 4096,
+    MAX_HEADS = 65536,
+    MAX_WIDTH = 1 << 24,
+    MAX_VOCAB = 1 << 24
+};
+
+static const fal_arch *const archs[] = {
+#define FAL_ARCH(name, meaning) &fal_arch_##name,
+#include "model/archs.def"
+#undef FAL_ARCH
+};
+
+int fal_arch_count(void) {
+    return (int)(sizeof archs / sizeof archs[0]);
+}
+
+const fal_arch *fal_arch_at(int index) {
+    return archs[index];
+}
+
+const fal_arch *fal_arch_by_name(const char *name) {
+    for (int i = 0; i < fal_arch_count(); i++) {
+        if (strcmp(archs[i]->name, name) == 0) return archs[i];
+    }
+    return NULL;
+}
+
+static const fal_arch *arch_by_hf_name(const json_t *name) {
+    if (!json_is_string(name)) return NULL;
+    for (int i = 0; i < fal_arch_count(); i++) {
+        for (const char *const *known = archs[i]->hf_names; *known; known++) {
+            if (strcmp(*known, json_string_value(name)) == 0) return archs[i];
+        }
+    }
+    return NULL;
+}
+
+const fal_arch *fal_arch_by_config(const json_t *config) {
+    const fal_arch *arch =
+        arch_by_hf_name(json_array_get(json_object_get(config, "architectures"), 0));
+    return arch ? arch : arch_by_hf_name(json_object_get(config, "model_type"));
+}
+
+typedef struct bound {
+    const char *what;
+    int value, low, high;
+} bound;
+
+fal_status fal_params_check(const fal_params *p, fal_error *err) {
+    const bound bounds[] = {
+        {"layers",          p->n_layers,   1, MAX_LAYERS},
+        {"heads",           p->n_heads,    1, MAX_HEADS },
+        {"kv heads",        p->n_kv_heads, 1, MAX_HEADS },
+        {"model width",     p->d_model,    1, MAX_WIDTH },
+        {"ffn width",       p->d_ff,       1, MAX_WIDTH },
+        {"vocabulary size", p->n_vocab,    1, MAX_VOCAB },
+        {"context length",  p->n_context,  1, INT32_MAX },
+    };
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+        const bound *b = &bounds[i];
+        if (b->value < b->low || b->value > b->high)
+            return fal_fail(err, FAL_E_FORMAT, "%s: %d, between %d and %d is possible", b->what,
+                            b->value, b->low, b->high);
+    }
+    if (p->d_model % p->n_heads != 0)
+        return fal_fail(err, FAL_E_FORMAT, "model width %d is not a multiple of %d heads",
+                        p->d_model, p->n_heads);
+    if (p->n_heads % p->n_kv_heads != 0)
+        return fal_fail(err, FAL_E_FORMAT, "%d heads are not a multiple of %d kv heads", p->n_heads,
+                        p->n_kv_heads);
+    if (p->head_dim != p->d_model / p->n_heads)
+        return fal_fail(err, FAL_E_FORMAT, "head dimension %d, %d / %d is needed", p->head_dim,
+                        p->d_model, p->n_heads);
+    if (p->head_dim % 2 != 0 || p->head_dim < 4)
+        return fal_fail(err, FAL_E_FORMAT, "head dimension %d, even and at least 4 is needed",
+                        p->head_dim);
+    if (!(p->norm_epsilon >= 0 && p->norm_epsilon < 1))
+        return fal_fail(err, FAL_E_FORMAT, "norm epsilon %g, between 0 and 1 is possible",
+                        (double)p->norm_epsilon);
+    return FAL_OK;
+}
+
+/* A u32 that must be there and fit an int. */
+static fal_status get_length(const fal_gguf *f, const char *architecture, const char *suffix,
+                             int *out, fal_error *err) {
+    char key[160];
+    uint32_t value;
+    snprintf(key, sizeof key, "%.64s.%s", architecture, suffix);
+    FAL_TRY(fal_gguf_get_u32(f, key, &value, err));
+    if (value > INT32_MAX)
+        return fal_fail(err, FAL_E_FORMAT, "key '%s': %u, at most %d is possible", key, value,
+                        INT32_MAX);
+    *out = (int)value;
+    return FAL_OK;
+}
+
+fal_status fal_params_common_from_gguf(fal_params *p, const fal_gguf *f, const char *architecture,
+                                       fal_error *err) {
+    *p = (fal_params){.bos = -1, .eos = -1};
+    FAL_TRY(get_length(f, architecture, "context_length", &p->n_context, err));
+    FAL_TRY(get_length(f, architecture, "embedding_length", &p->d_model, err));
+    FAL_TRY(get_length(f, architecture, "feed_forward_length", &p->d_ff, err));
+    FAL_TRY(get_length(f, architecture, "block_count", &p->n_layers, err));
+    FAL_TRY(get_length(f, architecture, "attention.head_count", &p->n_heads, err));
+    char key[160];
+    uint32_t n_kv_heads = (uint32_t)p->n_heads;
+    snprintf(key, sizeof key, "%.64s.attention.head_count_kv", architecture);
+    fal_gguf_find_u32(f, key, &n_kv_heads);
+    p->n_kv_heads = n_kv_heads > INT32_MAX ? -1 : (int)n_kv_heads;
+    snprintf(key, sizeof key, "%.64s.attention.layer_norm_epsilon", architecture);
+    FAL_TRY(fal_gguf_get_f32(f, key, &p->norm_epsilon, err));
+    p->head_dim = p->n_heads > 0 ? p->d_model / p->n_heads : 0;
+    const fal_gguf_tensor *embedding = fal_gguf_tensor_find(f, "token_embd.weight");
+    if (!embedding) return fal_fail(err, FAL_E_FORMAT, "tensor 'token_embd.weight' is missing");
+    p->n_vocab = embedding->shape[0] > INT32_MAX ? -1 : (int)embedding->shape[0];
+    return FAL_OK;
+}
+
+fal_status fal_config_integer(const json_t *config, const char *name, const char *other_name,
+                              int *out, bool *is_given, fal_error *err) {
+    const json_t *item = json_object_get(config, name);
+    if ((!item || json_is_null(item)) && other_name) {
+        name = other_name;
+        item = json_object_get(config, other_name);
+    }
+    bool given = item && !json_is_null(item);
+    if (is_given) *is_given = given;
+    if (!given) return FAL_OK;
+    if (!json_is_integer(item))
+        return fal_fail(err, FAL_E_FORMAT, "config key '%s' is no integer", name);
+    json_int_t value = json_integer_value(item);
+    if (value < 0 || value > INT32_MAX)
+        return fal_fail(err, FAL_E_FORMAT, "config key '%s': %lld, between 0 and %d is possible",
+                        name, (long long)value, INT32_MAX);
+    *out = (int)value;
+    return FAL_OK;
+}
+
+fal_status fal_config_flag(const json_t *config, const char *name, bool *out, bool *is_given,
+                           fal_error *err) {
+    const json_t *item = json_object_get(config, name);
+    bool given = item && !json_is_null(item);
+    if (is_given) *is_given = given;
+    if (!given) return FAL_OK;
+    if (!json_is_boolean(item))
+        return fal_fail(err, FAL_E_FORMAT, "config key '%s' is neither true nor false", name);
+    *out = json_is_true(item);
+    return FAL_OK;
+}
+
+fal_status fal_config_epsilon(const json_t *config, float *out, fal_error *err) {
+    const json_t *item = json_object_get(config, "layer_norm_epsilon");
+    *out = 1e-5f;
+    if (!item || json_is_null(item)) return FAL_OK;
+    if (!json_is_number(item))
+        return fal_fail(err, FAL_E_FORMAT, "config key 'layer_norm_epsilon' is no number");
+    *out = (float)json_number_value(item);
+    return FAL_OK;
+}
+
+fal_status fal_config_token_ids(const json_t *config, fal_params *p, fal_error *err) {
+    p->bos = p->eos = -1;
+    FAL_TRY(fal_config_integer(config, "bos_token_id", NULL, &p->bos, NULL, err));
+    return fal_config_integer(config, "eos_token_id", NULL, &p->eos, NULL, err);
+}

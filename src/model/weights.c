@@ -1,0 +1,73 @@
+/* Body of weights.h: the list as a table, words of shapes into numbers, {L} into a layer. */
+#include "model/weights.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef enum extent {
+    ONE,
+    N_VOCAB,
+    N_CONTEXT,
+    D_MODEL,
+    QKV_ROWS,
+    HEADS,
+    D_FF
+} extent;
+
+static const struct {
+    const char *gguf;
+    extent rows, columns;
+} weights[] = {
+
+#define FAL_WEIGHT(id, gguf, rows, columns) {gguf, rows, columns},
+#include "model/weights.def"
+#undef FAL_WEIGHT
+};
+
+static int64_t extent_of(extent e, const fal_params *p) {
+    switch (e) {
+    case ONE: return 1;
+    case N_VOCAB: return p->n_vocab;
+    case N_CONTEXT: return p->n_context;
+    case D_MODEL: return p->d_model;
+    case QKV_ROWS: return fal_params_qkv_rows(p);
+    case HEADS: return (int64_t)p->n_heads * p->head_dim;
+    case D_FF: return p->d_ff;
+    }
+    return 0;
+}
+
+bool fal_weight_spec_applies(const fal_weight_spec *spec, const fal_params *p) {
+    return (spec->needs & ~p->features) == 0 && (spec->without & p->features) == 0;
+}
+
+bool fal_weight_is_per_layer(fal_weight_id id) {
+    return strstr(weights[id].gguf, "{L}") != NULL;
+}
+
+bool fal_weight_is_vector(fal_weight_id id) {
+    return weights[id].rows == ONE;
+}
+
+void fal_weight_shape(fal_weight_id id, const fal_params *p, int64_t *n_rows, int64_t *n_cols) {
+    *n_rows = extent_of(weights[id].rows, p);
+    *n_cols = extent_of(weights[id].columns, p);
+}
+
+static void fill_layer(const char *pattern, int layer, char out[FAL_WEIGHT_NAME_SIZE]) {
+    const char *hole = strstr(pattern, "{L}");
+    if (!hole) {
+        snprintf(out, FAL_WEIGHT_NAME_SIZE, "%s", pattern);
+        return;
+    }
+    snprintf(out, FAL_WEIGHT_NAME_SIZE, "%.*s%d%s", (int)(hole - pattern), pattern, layer,
+             hole + 3);
+}
+
+void fal_weight_gguf_name(fal_weight_id id, int layer, char out[FAL_WEIGHT_NAME_SIZE]) {
+    fill_layer(weights[id].gguf, layer, out);
+}
+
+void fal_weight_hf_name(const fal_weight_spec *spec, int layer, char out[FAL_WEIGHT_NAME_SIZE]) {
+    fill_layer(spec->hf, layer, out);
+}

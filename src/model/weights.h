@@ -1,0 +1,46 @@
+/* The facts about each weight: its names, its shape, and which variants have it. Loader, converter, planner and inspect
+ * walk the same tables. */
+#ifndef FAL_MODEL_WEIGHTS_H
+#define FAL_MODEL_WEIGHTS_H
+
+#include "compute/tensor.h"
+#include "model/params.h"
+
+typedef enum fal_weight_id {
+#define FAL_WEIGHT(id, gguf, rows, columns) FAL_WEIGHT_##id,
+#include "model/weights.def"
+#undef FAL_WEIGHT
+    FAL_WEIGHT_COUNT
+} fal_weight_id;
+
+enum {
+    FAL_WEIGHT_NAME_SIZE = 128
+};
+
+typedef enum fal_weight_flag {
+    FAL_WEIGHT_OPTIONAL = 1, /* may be missing in a file */
+    FAL_WEIGHT_QKV =
+        2, /* Hugging Face groups the rows by kv head: its Q heads, K, V; GGUF has all Q, all K, all V */
+    FAL_WEIGHT_KEEP_F32 = 4 /* stays f32 on conversion */
+} fal_weight_flag;
+
+/* One row of an architecture's table: a weight exists if the model has all features in `needs` and none in `without`. */
+typedef struct fal_weight_spec {
+    fal_weight_id id;
+    const char *hf; /* "transformer.h.{L}.self_attention.query_key_value.weight" */
+    unsigned needs, without;
+    unsigned flags; /* fal_weight_flag bits */
+} fal_weight_spec;
+
+bool fal_weight_spec_applies(const fal_weight_spec *spec, const fal_params *p);
+bool fal_weight_is_per_layer(fal_weight_id id);
+
+/* Shape in words resolved: n_rows is 1 for vectors. */
+void fal_weight_shape(fal_weight_id id, const fal_params *p, int64_t *n_rows, int64_t *n_cols);
+bool fal_weight_is_vector(fal_weight_id id);
+
+/* "blk.3.attn_qkv.weight"; layer is ignored for weights outside the layers. */
+void fal_weight_gguf_name(fal_weight_id id, int layer, char out[FAL_WEIGHT_NAME_SIZE]);
+void fal_weight_hf_name(const fal_weight_spec *spec, int layer, char out[FAL_WEIGHT_NAME_SIZE]);
+
+#endif
