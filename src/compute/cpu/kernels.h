@@ -1,7 +1,7 @@
 /* The inner kernels: their signatures, and a set of them as a struct made from the list.
  *
  * Kernels see memory only: no queue, no thread, no failure. They write exactly the elements named and read to the end of
- * the last block of a row, never beyond. No address needs an alignment. */
+ * the last block of a row, never beyond. */
 #ifndef FAL_COMPUTE_CPU_KERNELS_H
 #define FAL_COMPUTE_CPU_KERNELS_H
 
@@ -10,12 +10,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* y[t * y_stride + r] = sum over k of w[r, k] * x[t, k].
- *   w  n_rows rows of n_cols weights, row r at w + r * w_row_bytes
- *   x  n_tokens rows of n_cols activations in the partner of w's type, row t at x + t * x_row_bytes
+/* One product: y[t * y_stride + r] = sum over k of w[r, k] * x[t, k].
+ *   w  n_rows rows of n_cols weights, row r at w + r * w_row_bytes, of any alignment
+ *   x  n_tokens rows of n_cols activations in the partner of w's type, row t at x + t * x_row_bytes, aligned to 4
  *   n_cols is a multiple of both types' blocks; y_stride counts floats. */
-typedef void fal_matmul_kernel(const void *w, size_t w_row_bytes, int64_t n_rows, const void *x, size_t x_row_bytes,
-                               int64_t n_tokens, int64_t n_cols, float *y, int64_t y_stride);
+typedef struct fal_product {
+    const void *w;
+    size_t w_row_bytes;
+    int64_t n_rows;
+    const void *x;
+    size_t x_row_bytes;
+    int64_t n_tokens;
+    int64_t n_cols;
+    float *y;
+    int64_t y_stride;
+} fal_product;
+
+typedef void fal_matmul_kernel(const fal_product *p);
 
 /* x [n] -> blocks; n is a multiple of the block. */
 typedef void fal_encode_kernel(const float *x, void *blocks, int64_t n);
@@ -36,14 +47,36 @@ typedef void fal_rope_kernel(float *x, const float *table, int n_heads, int head
 /* y [n] in the bits of f16, rounded to nearest even. */
 typedef void fal_to_f16_kernel(const float *x, uint16_t *y, int64_t n);
 
-/* out [n_queries, head_dim] = softmax(scale * query . key + slope * position) . values, for the queries of one kv head.
- *   keys, values  cells of this kv head: cell c at base + c * cell_bytes, head_dim numbers each
- *   query q sees the cells [0, n_cells[q])
- *   slopes        [n_queries]: slope * cell is added after scaling; NULL: none
- *   scratch       at least the largest n_cells floats */
-typedef void fal_attend_kernel(float *out, size_t out_row_bytes, const float *query, size_t query_row_bytes,
-                               int n_queries, int head_dim, const void *keys, const void *values, size_t cell_bytes,
-                               const int64_t *n_cells, float scale, const float *slopes, float *scratch);
+/* Attention of some queries of one kv head over one span of cells. Spans begin at multiples of FAL_ATTEND_SPAN, so that
+ * how a timeline is cut into spans depends on cell numbers alone; their parts are joined in ascending order. */
+enum { FAL_ATTEND_SPAN = 256 };
+
+typedef struct fal_attend_span {
+    const void *keys, *values; /* the span's first cell of this kv head; [n_cells, head_dim] f16 or f32 */
+    size_t key_bytes, value_bytes; /* from one cell to the next */
+    int head_dim, n_queries;
+    int n_cells;           /* 1 to FAL_ATTEND_SPAN: cells that may be read */
+    const float *query;    /* [n_queries, head_dim], dense */
+    const int *n_visible;  /* [n_queries], 0 to n_cells, not descending: query i sees the first n_visible[i] cells */
+    float scale;           /* of the products */
+    const float *slope;    /* [n_queries]: slope[i] * (cell - distance[i]) is added after scaling; NULL: none */
+    const int *distance;   /* [n_queries]: the query's position minus the span's first cell */
+    float *sums;           /* out [n_queries, sums_stride]: sum over cells of weight * value; padding may be written */
+    int64_t sums_stride;   /* head_dim rounded up to a multiple of FAL_ATTEND_PAD */
+    float *largest;        /* out [n_queries]: largest score m; -infinity where nothing is visible */
+    float *total;          /* out [n_queries]: sum over cells of weight = exp(score - m) */
+    float *scratch;        /* FAL_ATTEND_SCRATCH(head_dim) floats, aligned to 64 bytes */
+} fal_attend_span;
+
+enum { FAL_ATTEND_PAD = 16, FAL_ATTEND_TILE = 64, FAL_ATTEND_ROWS = 8 };
+#define FAL_ATTEND_PADDED(head_dim) (((int64_t)(head_dim) + FAL_ATTEND_PAD - 1) / FAL_ATTEND_PAD * FAL_ATTEND_PAD)
+#define FAL_ATTEND_SCRATCH(head_dim) (FAL_ATTEND_TILE * (2 * FAL_ATTEND_PADDED(head_dim) + FAL_ATTEND_ROWS))
+
+typedef void fal_attend_kernel(const fal_attend_span *span);
+
+/* Joins the part of a later span into that of the earlier ones: sums [n], largest and total of one query. */
+typedef void fal_attend_join_kernel(float *sums, float *largest, float *total, const float *more_sums,
+                                    float more_largest, float more_total, int64_t n);
 
 typedef struct fal_kernel_set {
     const char *name; /* of the highest set it draws on: "avx2" */
@@ -54,5 +87,22 @@ typedef struct fal_kernel_set {
 
 /* Complete: what a level lacks comes from the next lower one. Static; never NULL. */
 const fal_kernel_set *fal_kernel_set_for(fal_cpu_level level);
+
+/* The product for weights of this type; NULL: none. */
+fal_matmul_kernel *fal_kernel_set_matmul(const fal_kernel_set *set, const char *type_name);
+
+/* What turns f32 rows into this type of activations; NULL: none, as for f32. */
+fal_encode_kernel *fal_kernel_set_encoder(const fal_kernel_set *set, const char *type_name);
+
+/* Every kernel of every set; a set defines what it has. */
+#define FAL_KERNEL(name, signature, meaning) \
+    extern signature fal_##name##_portable;  \
+    extern signature fal_##name##_avx2;
+#include "compute/cpu/kernels.def"
+#undef FAL_KERNEL
+
+/* The sets, one folder each; only those that the build took are defined. */
+extern const fal_kernel_set fal_kernels_portable;
+extern const fal_kernel_set fal_kernels_x86_avx2;
 
 #endif

@@ -1,0 +1,31 @@
+/* The AVX2 set as a table: its own kernels, and the portable ones for the rest. */
+#include "compute/cpu/kernels.h"
+
+const fal_kernel_set fal_kernels_x86_avx2 = {
+    .name = "avx2",
+    .matmul_f32 = fal_matmul_f32_avx2,
+    .matmul_f16 = fal_matmul_f16_avx2,
+    .matmul_bf16 = fal_matmul_bf16_avx2,
+    .matmul_q4_0 = fal_matmul_q4_0_avx2,
+    .matmul_q4_1 = fal_matmul_q4_1_avx2,
+    .matmul_q5_0 = fal_matmul_q5_0_avx2,
+    .matmul_q5_1 = fal_matmul_q5_1_avx2,
+    .matmul_q8_0 = fal_matmul_q8_0_avx2,
+    .matmul_iq4_nl = fal_matmul_iq4_nl_avx2,
+    .matmul_q2_k = fal_matmul_q2_k_avx2,
+    .matmul_q3_k = fal_matmul_q3_k_avx2,
+    .matmul_q4_k = fal_matmul_q4_k_avx2,
+    .matmul_q5_k = fal_matmul_q5_k_avx2,
+    .matmul_q6_k = fal_matmul_q6_k_avx2,
+    .matmul_iq4_xs = fal_matmul_iq4_xs_avx2,
+    .encode_q8_1 = fal_encode_q8_1_avx2,
+    .encode_q8_k = fal_encode_q8_k_avx2,
+    .layer_norm_row = fal_layer_norm_row_portable,
+    .add_row = fal_add_row_portable,
+    .gelu_erf_row = fal_gelu_erf_row_portable,
+    .gelu_tanh_row = fal_gelu_tanh_row_portable,
+    .rope_row = fal_rope_row_portable,
+    .f16_from_f32 = fal_f16_from_f32_portable,
+    .attend_f16 = fal_attend_f16_portable,
+    .attend_f32 = fal_attend_f32_portable,
+};
