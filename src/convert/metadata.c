@@ -1,0 +1,130 @@
+/* Body of metadata.h. */
+#include "convert/metadata.h"
+
+#include "text/chat.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    KEY_SIZE = 160,
+    FILE_TYPE_F32 = 0,
+    FILE_TYPE_F16 = 1,
+    FILE_TYPE_BF16 = 32
+};
+
+static void set_text(fal_gguf_writer *w, const char *key, const char *text) {
+    fal_gguf_set_string(w, key, text, strlen(text));
+}
+
+static void set_length(fal_gguf_writer *w, const char *architecture, const char *suffix,
+                       int value) {
+    char key[KEY_SIZE];
+    snprintf(key, sizeof key, "%s.%s", architecture, suffix);
+    fal_gguf_set_u32(w, key, (uint32_t)value);
+}
+
+static uint32_t file_type_of(const fal_type *type) {
+    if (type->gguf_id == FAL_TYPE_F16) return FILE_TYPE_F16;
+    return type->gguf_id == FAL_TYPE_BF16 ? FILE_TYPE_BF16 : FILE_TYPE_F32;
+}
+
+void fal_metadata_write(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
+                        const char *name, const fal_type *type) {
+    char key[KEY_SIZE];
+    set_text(w, "general.architecture", arch->name);
+    set_text(w, "general.name", name);
+    set_length(w, arch->name, "context_length", p->n_context);
+    set_length(w, arch->name, "embedding_length", p->d_model);
+    set_length(w, arch->name, "feed_forward_length", p->d_ff);
+    set_length(w, arch->name, "block_count", p->n_layers);
+    set_length(w, arch->name, "attention.head_count", p->n_heads);
+    set_length(w, arch->name, "attention.head_count_kv", p->n_kv_heads);
+    snprintf(key, sizeof key, "%s.attention.layer_norm_epsilon", arch->name);
+    fal_gguf_set_f32(w, key, p->norm_epsilon);
+    arch->params_to_gguf(p, w);
+    fal_gguf_set_u32(w, "general.file_type", file_type_of(type));
+}
+
+fal_status fal_metadata_write_rope(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
+                                   fal_error *err) {
+    if (!fal_params_has(p, FAL_FEATURE_ROPE)) return FAL_OK;
+    fal_rope_keys keys;
+    FAL_TRY(fal_rope_settings_to_keys(&p->rope, p->head_dim, &keys, err));
+    char key[KEY_SIZE];
+    set_length(w, arch->name, "rope.dimension_count", p->head_dim);
+    snprintf(key, sizeof key, "%s.rope.freq_base", arch->name);
+    fal_gguf_set_f32(w, key, (float)keys.freq_base);
+    if (!keys.is_extended) return FAL_OK;
+    if (keys.scaling_type) {
+        snprintf(key, sizeof key, "%s.rope.scaling.type", arch->name);
+        set_text(w, key, keys.scaling_type);
+        snprintf(key, sizeof key, "%s.rope.scaling.factor", arch->name);
+        fal_gguf_set_f32(w, key, (float)keys.scaling_factor);
+    }
+    if (keys.attn_factor != 1) {
+        snprintf(key, sizeof key, "%s.rope.scaling.attn_factor", arch->name);
+        fal_gguf_set_f32(w, key, (float)keys.attn_factor);
+    }
+    set_length(w, arch->name, "rope.scaling.original_context_length", keys.original_context);
+    snprintf(key, sizeof key, "%s.rope.scaling.finetuned", arch->name);
+    fal_gguf_set_bool(w, key, true);
+    set_text(w, "falconer.rope.method", p->rope.method->name);
+    fal_gguf_set_f32(w, "falconer.rope.base", (float)p->rope.base);
+    fal_gguf_set_f32(w, "falconer.rope.factor", (float)p->rope.factor);
+    return FAL_OK;
+}
+
+static int32_t find_token(const fal_vocabulary *v, const char *text) {
+    for (size_t i = v->n_tokens; i-- > 0;) {
+        if (v->types[i] == FAL_TOKEN_CONTROL && fal_slice_equals(v->tokens[i], text))
+            return (int32_t)i;
+    }
+    return -1;
+}
+
+static void set_id(fal_gguf_writer *w, const char *key, int32_t id) {
+    if (id >= 0) fal_gguf_set_u32(w, key, (uint32_t)id);
+}
+
+static void write_chat(fal_gguf_writer *w, const fal_vocabulary *v) {
+    if (v->chat_template) {
+        set_text(w, "tokenizer.chat_template", v->chat_template);
+    } else if (find_token(v, "<start_user>") >= 0 && find_token(v, "<start_assistant>") >= 0
+               && find_token(v, "<end_message>") >= 0) {
+        set_text(w, "tokenizer.chat_template",
+                 fal_chat_format_template(fal_chat_format_by_name("alfred")));
+    }
+}
+
+void fal_metadata_write_vocabulary(fal_gguf_writer *w, const fal_vocabulary *v,
+                                   const fal_params *p) {
+    set_text(w, "tokenizer.ggml.model", "gpt2");
+    set_text(w, "tokenizer.ggml.pre", v->pretokenizer);
+    fal_gguf_set_strings(w, "tokenizer.ggml.tokens", v->tokens, v->n_tokens);
+    fal_gguf_set_i32s(w, "tokenizer.ggml.token_type", v->types, v->n_tokens);
+    fal_gguf_set_strings(w, "tokenizer.ggml.merges", v->merges, v->n_merges);
+    set_id(w, "tokenizer.ggml.bos_token_id", v->bos >= 0 ? v->bos : p->bos);
+    set_id(w, "tokenizer.ggml.eos_token_id", v->eos >= 0 ? v->eos : p->eos);
+    set_id(w, "tokenizer.ggml.eot_token_id", v->eot >= 0 ? v->eot : find_token(v, "<end_message>"));
+    set_id(w, "tokenizer.ggml.unknown_token_id", v->unknown);
+    set_id(w, "tokenizer.ggml.padding_token_id", v->padding);
+    if (v->add_bos) fal_gguf_set_bool(w, "tokenizer.ggml.add_bos_token", true);
+    write_chat(w, v);
+}
+
+void fal_folder_name(const char *directory, char *out, size_t size) {
+    size_t end = strlen(directory);
+    while (end > 0 && directory[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && directory[begin - 1] != '/')
+        begin--;
+    bool says_something = end > begin && !(end - begin == 1 && directory[begin] == '.')
+                          && !(end - begin == 2 && strncmp(directory + begin, "..", 2) == 0);
+    if (says_something) {
+        snprintf(out, size, "%.*s", (int)(end - begin), directory + begin);
+    } else {
+        snprintf(out, size, "model");
+    }
+}

@@ -1,0 +1,24 @@
+/* The metadata of a converted file: under the keys that other readers of GGUF know. */
+#ifndef FAL_CONVERT_METADATA_H
+#define FAL_CONVERT_METADATA_H
+
+#include "model/arch.h"
+#include "text/vocabulary.h"
+
+/* general.* and the architecture's sizes. */
+void fal_metadata_write(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
+                        const char *name, const fal_type *type);
+
+/* Rope settings by keys that other readers understand, and the method's own name beside them. */
+fal_status fal_metadata_write_rope(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
+                                   fal_error *err);
+
+/* tokenizer.*; special ids that the vocabulary does not name come from the config. Models with Alfred's chat tokens and no
+ * chat template get the template that belongs to the tokens. */
+void fal_metadata_write_vocabulary(fal_gguf_writer *w, const fal_vocabulary *v,
+                                   const fal_params *p);
+
+/* The last part of a folder's path, without slashes; "model" for "." and "/". */
+void fal_folder_name(const char *directory, char *out, size_t size);
+
+#endif
