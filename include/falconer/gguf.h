@@ -52,10 +52,10 @@ typedef struct fal_gguf_tensor {
     int n_dims;            /* 1 to 4 */
     int64_t shape[4];      /* outermost first; unused entries are 1 */
     uint32_t type_id;      /* GGUF's number of the type */
-    const char *type_name; /* "q4_k" */
-    const void *data; /* in the mapped file, borrowed; NULL when the file was opened without data */
-    uint64_t bytes;
-    uint64_t offset; /* of the data, from the start of the file */
+    const char *type_name; /* "q4_k"; "type 99" where nobody has a name for it */
+    const void *data;      /* in the mapped file, borrowed; NULL when the type's size is unknown */
+    uint64_t bytes;        /* 0 when the type's size is unknown */
+    uint64_t offset;       /* of the data, from the start of the file */
 } fal_gguf_tensor;
 
 /* Opens the GGUF file at path; of a split set (name-00001-of-00009.gguf) all the parts, of which any may be named.

@@ -1,4 +1,5 @@
-/* What an open GGUF file consists of. Shared by gguf_read.c (one part), gguf_open.c (whole sets) and gguf_values.c. */
+/* What an open GGUF file consists of. What its names and shapes may be.
+ * Shared by gguf_read.c (one part), gguf_open.c (whole sets), gguf_values.c and gguf_write.c. */
 #ifndef FAL_FORMATS_GGUF_PRIVATE_H
 #define FAL_FORMATS_GGUF_PRIVATE_H
 
@@ -6,6 +7,14 @@
 
 #include "base/file.h"
 #include "base/string_map.h"
+#include "quant/type.h"
+
+enum {
+    FAL_GGUF_MAX_DIMS = 4,
+    FAL_GGUF_MAX_KEY_BYTES = 65535,
+    FAL_GGUF_MAX_NAME_BYTES = 63,
+    FAL_GGUF_DEFAULT_ALIGNMENT = 32
+};
 
 typedef struct fal_gguf_stored_value {
     fal_gguf_value face; /* first, so that a pointer to it is a pointer to all */
@@ -50,6 +59,19 @@ fal_status fal_gguf_part_parse(fal_gguf *f, fal_gguf_part *part, fal_error *err)
 
 /* NULL: no such key. */
 const fal_gguf_stored_value *fal_gguf_part_find(const fal_gguf_part *part, const char *key);
+
+/* FORMAT where name is empty, longer than max_bytes, no UTF-8 or holds a control character: names stand in messages. */
+fal_status fal_gguf_check_name(const char *name, size_t length, size_t max_bytes, fal_error *err);
+
+/* How many weights a shape holds. Fails: FORMAT (number of dimensions, an extent below 1, overflow). */
+fal_status fal_gguf_shape_weights(int n_dims, const int64_t *shape, int64_t *out, fal_error *err);
+
+/* Bytes of a tensor whose shape has passed fal_gguf_shape_weights. Fails: FORMAT (block, overflow). */
+fal_status fal_gguf_shape_bytes(const fal_type *type, int n_dims, const int64_t *shape,
+                                uint64_t *out, fal_error *err);
+
+/* FORMAT unless a power of two of at least 8, as the format's text has it. */
+fal_status fal_gguf_check_alignment(uint32_t alignment, fal_error *err);
 
 /* Bytes of one element; 0 for strings, arrays and numbers that name no type. */
 size_t fal_gguf_element_bytes(uint32_t type);

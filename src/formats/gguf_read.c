@@ -3,9 +3,7 @@
  * those who use it. Sets of files are gguf_open.c's. */
 #include "base/alloc.h"
 #include "base/bytes.h"
-#include "base/utf8.h"
 #include "formats/gguf_private.h"
-#include "quant/type.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -13,12 +11,7 @@
 #include <string.h>
 
 enum {
-    MAX_VERSION = 3,
-    DEFAULT_ALIGNMENT = 32,
-    MIN_ALIGNMENT = 8,
-    MAX_DIMS = 4,
-    MAX_KEY_BYTES = 65535,
-    MAX_NAME_BYTES = 63
+    MAX_VERSION = 3
 };
 
 typedef struct parser {
@@ -35,27 +28,13 @@ static fal_slice read_string(parser *p) {
     return fal_read_slice(&p->reader, length);
 }
 
-/* Keys and names appear in messages, so they must be text of one line. */
 static fal_status read_name(parser *p, char **out, size_t max_bytes, const char *what,
                             uint64_t index, fal_error *err) {
-    uint64_t length = read_length(p);
-    if (!p->reader.failed && (length == 0 || length > max_bytes)) {
-        return fal_fail(err, FAL_E_FORMAT, "%s %llu: a name of %llu bytes, 1 to %zu are allowed",
-                        what, (unsigned long long)index, (unsigned long long)length, max_bytes);
-    }
-    fal_slice text = fal_read_slice(&p->reader, length);
+    fal_slice text = read_string(p);
     FAL_TRY(fal_reader_status(&p->reader, err));
-    for (size_t i = 0; i < text.length; i++) {
-        uint8_t byte = (uint8_t)text.data[i];
-        if (byte < 0x20 || byte == 0x7f) {
-            return fal_fail(err, FAL_E_FORMAT, "%s %llu: a name with the control character 0x%02x",
-                            what, (unsigned long long)index, byte);
-        }
-    }
-    if (!fal_utf8_is_valid(text.data, text.length)) {
-        return fal_fail(err, FAL_E_FORMAT, "%s %llu: a name that is not UTF-8", what,
-                        (unsigned long long)index);
-    }
+    fal_status status = fal_gguf_check_name(text.data, text.length, max_bytes, err);
+    if (status != FAL_OK)
+        return fal_add_context(err, status, "%s %llu", what, (unsigned long long)index);
     *out = fal_copy_string(text.data, text.length);
     return *out ? FAL_OK : fal_fail_memory(err, text.length + 1);
 }
@@ -101,7 +80,7 @@ static fal_status read_numbers(parser *p, fal_gguf_stored_value *v, fal_error *e
 }
 
 static fal_status read_value(parser *p, fal_gguf_stored_value *v, uint64_t index, fal_error *err) {
-    FAL_TRY(read_name(p, &v->key, MAX_KEY_BYTES, "key", index, err));
+    FAL_TRY(read_name(p, &v->key, FAL_GGUF_MAX_KEY_BYTES, "key", index, err));
     v->face.key = v->key;
     uint32_t type = fal_read_u32(&p->reader);
     uint32_t element_type = type;
@@ -152,28 +131,19 @@ static fal_status read_values(parser *p, fal_gguf_part *part, uint64_t n_values,
 static fal_status read_shape(parser *p, fal_gguf_tensor *t, fal_error *err) {
     uint32_t n_dims = fal_read_u32(&p->reader);
     FAL_TRY(fal_reader_status(&p->reader, err));
-    if (n_dims < 1 || n_dims > MAX_DIMS) {
-        return fal_fail(err, FAL_E_FORMAT, "%u dimensions, 1 to %d are allowed", n_dims, MAX_DIMS);
+    if (n_dims > FAL_GGUF_MAX_DIMS) {
+        return fal_fail(err, FAL_E_FORMAT, "%u dimensions, 1 to %d are allowed", n_dims,
+                        FAL_GGUF_MAX_DIMS);
     }
     t->n_dims = (int)n_dims;
-    for (int i = 0; i < MAX_DIMS; i++)
+    for (int i = 0; i < FAL_GGUF_MAX_DIMS; i++)
         t->shape[i] = 1;
-    int64_t n_weights = 1;
-    for (int i = t->n_dims - 1; i >= 0; i--) {
-        uint64_t extent = read_length(p);
-        FAL_TRY(fal_reader_status(&p->reader, err));
-        if (extent < 1 || extent > INT64_MAX) {
-            return fal_fail(err, FAL_E_FORMAT, "dimension %d is %llu, 1 to %lld are allowed", i,
-                            (unsigned long long)extent, (long long)INT64_MAX);
-        }
-        if ((int64_t)extent > INT64_MAX / n_weights) {
-            return fal_fail(err, FAL_E_FORMAT, "the product of the dimensions exceeds %lld",
-                            (long long)INT64_MAX);
-        }
-        n_weights *= (int64_t)extent;
-        t->shape[i] = (int64_t)extent;
-    }
-    return FAL_OK;
+    /* An extent beyond INT64_MAX turns negative here and is refused with the other bad ones. */
+    for (int i = t->n_dims - 1; i >= 0; i--)
+        t->shape[i] = (int64_t)read_length(p);
+    FAL_TRY(fal_reader_status(&p->reader, err));
+    int64_t n_weights;
+    return fal_gguf_shape_weights(t->n_dims, t->shape, &n_weights, err);
 }
 
 /* A type without a row is listed, so that the file can be inspected; its size stays unknown and is 0. */
@@ -188,21 +158,13 @@ static fal_status find_size(fal_gguf_stored_tensor *t, fal_error *err) {
         if (!t->type_text) return fal_fail_memory(err, sizeof text);
     }
     if (!type) return FAL_OK;
-    size_t bytes;
-    FAL_TRY(fal_type_row_bytes(type, t->face.shape[t->face.n_dims - 1], &bytes, err));
-    for (int i = 0; i < t->face.n_dims - 1; i++) {
-        if (!fal_multiply_size(bytes, (size_t)t->face.shape[i], &bytes)) {
-            return fal_fail(err, FAL_E_FORMAT, "its size exceeds %zu bytes", SIZE_MAX);
-        }
-    }
-    t->face.bytes = bytes;
-    return FAL_OK;
+    return fal_gguf_shape_bytes(type, t->face.n_dims, t->face.shape, &t->face.bytes, err);
 }
 
 static fal_status read_tensor(parser *p, fal_gguf *f, uint64_t index, fal_error *err) {
     fal_gguf_stored_tensor *t = &f->tensors[f->n_tensors];
     memset(t, 0, sizeof *t);
-    FAL_TRY(read_name(p, &t->name, MAX_NAME_BYTES, "tensor", index, err));
+    FAL_TRY(read_name(p, &t->name, FAL_GGUF_MAX_NAME_BYTES, "tensor", index, err));
     f->n_tensors++;
     t->face.name = t->name;
     fal_status status = FAL_OK;
@@ -307,7 +269,7 @@ static fal_status check_count(parser *p, uint64_t count, size_t min_bytes, const
 }
 
 static fal_status find_alignment(fal_gguf_part *part, fal_error *err) {
-    part->alignment = DEFAULT_ALIGNMENT;
+    part->alignment = FAL_GGUF_DEFAULT_ALIGNMENT;
     const fal_gguf_stored_value *v = fal_gguf_part_find(part, "general.alignment");
     if (!v) return FAL_OK;
     if (v->face.type != FAL_GGUF_U32) {
@@ -316,12 +278,7 @@ static fal_status find_alignment(fal_gguf_part *part, fal_error *err) {
     }
     fal_reader r = fal_reader_open(v->data, sizeof(uint32_t));
     part->alignment = fal_read_u32(&r);
-    if (part->alignment < MIN_ALIGNMENT || (part->alignment & (part->alignment - 1)) != 0) {
-        return fal_fail(err, FAL_E_FORMAT,
-                        "key 'general.alignment': %u, a power of two of at least %d is expected",
-                        part->alignment, MIN_ALIGNMENT);
-    }
-    return FAL_OK;
+    return fal_gguf_check_alignment(part->alignment, err);
 }
 
 static fal_status read_directory(parser *p, fal_gguf *f, fal_gguf_part *part, fal_error *err) {
