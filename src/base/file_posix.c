@@ -13,7 +13,8 @@
 
 fal_status fal_mapping_open(fal_mapping *out, const char *path, fal_error *err) {
     *out = (fal_mapping){0};
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    /* O_NONBLOCK: a pipe without a writer is refused rather than waited for. */
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) return fal_fail_errno(err, "cannot open", path);
     fal_status status = FAL_OK;
     struct stat facts;
