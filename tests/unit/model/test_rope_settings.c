@@ -1,0 +1,120 @@
+/* Settings from Hugging Face configs, and the keys by which GGUF files express them for other readers. */
+#include "check.h"
+#include "model/rope_settings.h"
+
+typedef struct config_case {
+    const char *json, *method;
+    double base, factor;
+    int trained, context;
+} config_case;
+
+static void test_configs(void **state) {
+    (void)state;
+    static const config_case cases[] = {
+        {"{}",                                                                                             "none",        10000,  1, 2048, 2048 },
+        {"{\"rope_theta\": 500042.0, \"max_position_embeddings\": 8192}",                                  "none",        500042, 1, 8192,
+         8192                                                                                                                                   },
+        {"{\"rope_scaling\": null, \"vanilla_scaling_factor\": null}",                                     "none",        10000,  1, 2048,
+         2048                                                                                                                                   },
+        {"{\"ntk_scaling_factor\": 5, \"embedding_scaling_factor\": 4, \"vanilla_scaling_factor\": null}",
+         "ntk-yarn",                                                                                                      10000,  4, 2048, 8192 },
+        {"{\"ntk_scaling_factor\": 5, \"embedding_scaling_factor\": 4, \"rope_scaling\": {\"type\": \"ntk_yarn\", "
+         "\"factor\": 4.0, \"original_max_position_embeddings\": 2048}}",                         "ntk-yarn",    10000,  4, 2048, 8192 },
+        {"{\"ntk_scaling_factor\": 5}",                                                                    "ntk-margin",  10000,  4, 2048, 8192 },
+        {"{\"vanilla_scaling_factor\": 2}",                                                                "linear",      10000,  2, 2048, 4096 },
+        {"{\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}}",                                     "dynamic-ntk", 10000,  2,
+         2048,                                                                                                                             4096 },
+        {"{\"max_position_embeddings\": 16384, \"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4, "
+         "\"original_max_position_embeddings\": 4096}}",                                          "yarn",        10000,  4, 4096, 16384},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const config_case *c = &cases[i];
+        json_t *config = json_loads(c->json, 0, NULL);
+        fal_rope_settings settings;
+        fal_error err = {0};
+        int n_context = 0;
+        CHECK_OK(fal_rope_settings_from_hf(&settings, config, &n_context, &err), &err);
+        assert_string_equal(settings.method->name, c->method);
+        assert_true(settings.base == c->base && settings.factor == c->factor);
+        assert_int_equal(settings.trained_context, c->trained);
+        assert_int_equal(n_context, c->context);
+        json_decref(config);
+    }
+}
+
+static void test_bad_configs(void **state) {
+    (void)state;
+
+    static const struct {
+        const char *json;
+        fal_status status;
+        const char *fragment;
+    } cases[] = {
+        {"{\"rope_theta\": \"big\"}",                                                FAL_E_FORMAT,      "rope_theta"             },
+        {"{\"max_position_embeddings\": -1}",                                        FAL_E_FORMAT,      "max_position_embeddings"},
+        {"{\"max_position_embeddings\": 1e12}",                                      FAL_E_FORMAT,      "max_position_embeddings"},
+        {"{\"rope_scaling\": {\"type\": \"longrope\", \"factor\": 2}}",              FAL_E_UNSUPPORTED,
+         "longrope"                                                                                                              },
+        {"{\"rope_scaling\": {\"factor\": 2}}",                                      FAL_E_FORMAT,      "rope_scaling"           },
+        {"{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 0.25}}",             FAL_E_FORMAT,      "0.25"                   },
+        {"{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 1e7}}",              FAL_E_FORMAT,      "1e+07"                  },
+        {"{\"ntk_scaling_factor\": 7, \"embedding_scaling_factor\": 4}",             FAL_E_UNSUPPORTED,
+         "ntk_scaling_factor 7"                                                                                                  },
+        {"{\"max_position_embeddings\": 2000000000, \"vanilla_scaling_factor\": 4}", FAL_E_FORMAT,
+         "context"                                                                                                               },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *config = json_loads(cases[i].json, 0, NULL);
+        assert_non_null(config);
+        fal_rope_settings settings;
+        fal_error err = {0};
+        int n_context = 0;
+        CHECK_STATUS(fal_rope_settings_from_hf(&settings, config, &n_context, &err),
+                     cases[i].status, &err, cases[i].fragment);
+        json_decref(config);
+    }
+}
+
+/* What a reader does with the common keys: base, interpolation with the ramp where type is yarn, and gains. */
+static void read_as_others(const fal_rope_keys *keys, int head_dim, double *frequency,
+                           double *gain) {
+    fal_rope_settings s = {.base = keys->freq_base,
+                           .factor = keys->scaling_type ? keys->scaling_factor : 1,
+                           .trained_context = keys->original_context,
+                           .attention_factor = keys->attn_factor};
+    s.method = fal_rope_method_by_name(keys->scaling_type ? keys->scaling_type : "none");
+    fal_error err = {0};
+    CHECK_OK(fal_rope_settings_compute(&s, head_dim, 0, frequency, NULL, gain, &err), &err);
+}
+
+/* Every method but the dynamic one is expressed exactly by keys that know only none, linear and yarn. */
+static void test_keys_express_methods(void **state) {
+    (void)state;
+    for (int k = 0; k < fal_rope_method_count(); k++) {
+        const fal_rope_method *method = fal_rope_method_at(k);
+        if (fal_rope_method_is_dynamic(method)) continue;
+        fal_rope_settings s = {.method = method,
+                               .base = 10000,
+                               .factor = 4,
+                               .trained_context = 2048,
+                               .attention_factor = 1};
+        if (strcmp(method->name, "none") == 0) s.factor = 1;
+        fal_rope_keys keys;
+        fal_error err = {0};
+        double ours[32], theirs[32], gain, their_gain;
+        CHECK_OK(fal_rope_settings_to_keys(&s, 64, &keys, &err), &err);
+        CHECK_OK(fal_rope_settings_compute(&s, 64, 0, ours, NULL, &gain, &err), &err);
+        read_as_others(&keys, 64, theirs, &their_gain);
+        CHECK_NEAR(gain, their_gain, 1e-14);
+        for (int i = 0; i < 32; i++)
+            CHECK_NEAR(ours[i], theirs[i], 1e-14);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_configs),
+                                       cmocka_unit_test(test_bad_configs),
+                                       cmocka_unit_test(test_keys_express_methods)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

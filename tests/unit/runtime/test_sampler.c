@@ -1,0 +1,222 @@
+/* The sampler against distributions computed plainly in this file, and properties of the filters. */
+#include <falconer/sampling.h>
+
+#include "check.h"
+
+#include <stdlib.h>
+
+enum {
+    N = 8,
+    DRAWS = 40000
+};
+
+/* Falling, but not in the order of the ids. */
+static const float logits[N] = {1.0f, 3.0f, -1.0f, 2.0f, 0.0f, 2.5f, -4.0f, 0.5f};
+
+static fal_sampler *open_sampler(fal_sampling how) {
+    fal_sampler *s;
+    fal_error err = {0};
+    CHECK_OK(fal_sampler_open(&s, &how, N, 0, &err), &err);
+    return s;
+}
+
+/* Draws many times and compares each token's share with its probability: 5 standard deviations are allowed. */
+static void check_distribution(fal_sampling how, const double *probability) {
+    fal_sampler *s = open_sampler(how);
+    int n_drawn[N] = {0};
+    for (int i = 0; i < DRAWS; i++)
+        n_drawn[fal_sampler_draw(s, logits)]++;
+    for (int id = 0; id < N; id++) {
+        if (probability[id] == 0) assert_int_equal(n_drawn[id], 0);
+        double deviation = sqrt(probability[id] * (1 - probability[id]) / DRAWS);
+        CHECK_NEAR((double)n_drawn[id] / DRAWS, probability[id], 5 * deviation + 1e-12);
+    }
+    fal_sampler_close(s);
+}
+
+/* Softmax at a temperature over the kept ids only. */
+static void softmax_of(const bool *is_kept, double temperature, double *probability) {
+    double sum = 0;
+    for (int id = 0; id < N; id++) {
+        probability[id] = is_kept[id] ? exp((double)logits[id] / temperature) : 0;
+        sum += probability[id];
+    }
+    for (int id = 0; id < N; id++)
+        probability[id] /= sum;
+}
+
+static void test_greedy(void **state) {
+    (void)state;
+    fal_sampler *s = open_sampler((fal_sampling){0});
+    assert_int_equal(fal_sampler_draw(s, logits), 1);
+    const float equal[N] = {1, 1, 1, 1, 1, 1, 1, 1},
+                none[N] = {-INFINITY, NAN, -INFINITY, NAN, 0, NAN, NAN, NAN};
+    assert_int_equal(fal_sampler_draw(s, equal), 0);
+    assert_int_equal(fal_sampler_draw(s, none), 4);
+    fal_sampler_close(s);
+}
+
+static void test_temperature_and_top_k(void **state) {
+    (void)state;
+    const bool all[N] = {1, 1, 1, 1, 1, 1, 1, 1}, three[N] = {0, 1, 0, 1, 0, 1, 0, 0};
+    double probability[N];
+    softmax_of(all, 1, probability);
+    check_distribution((fal_sampling){.temperature = 1, .seed = 1}, probability);
+    softmax_of(all, 2.5, probability);
+    check_distribution((fal_sampling){.temperature = 2.5, .seed = 2}, probability);
+    softmax_of(three, 1, probability);
+    check_distribution((fal_sampling){.temperature = 1, .top_k = 3, .seed = 3}, probability);
+    softmax_of(all, 1, probability);
+    check_distribution((fal_sampling){.temperature = 1, .top_k = 100, .seed = 4}, probability);
+}
+
+/* The shares are those of the softmax of all eight. */
+static void test_top_p(void **state) {
+    (void)state;
+    const bool all[N] = {1, 1, 1, 1, 1, 1, 1, 1}, one[N] = {0, 1}, two[N] = {0, 1, 0, 0, 0, 1};
+    double share[N], probability[N];
+    softmax_of(all, 1, share);
+    softmax_of(one, 1, probability);
+    check_distribution((fal_sampling){.temperature = 1, .top_p = share[1] * 0.99, .seed = 5},
+                       probability);
+    softmax_of(two, 1, probability);
+    check_distribution((fal_sampling){.temperature = 1, .top_p = share[1] * 1.01, .seed = 6},
+                       probability);
+    check_distribution(
+        (fal_sampling){.temperature = 1, .top_p = (share[1] + share[5]) * 0.999, .seed = 7},
+        probability);
+}
+
+static void test_min_p(void **state) {
+    (void)state;
+    const bool two[N] = {0, 1, 0, 0, 0, 1};
+    double probability[N];
+    softmax_of(two, 1, probability);
+    /* exp(-0.5) = 0.607 stays, exp(-1) = 0.368 goes. */
+    check_distribution((fal_sampling){.temperature = 1, .min_p = 0.5, .seed = 8}, probability);
+}
+
+typedef struct surprise {
+    double distance, share;
+    int id;
+} surprise;
+
+static int by_distance(const void *a, const void *b) {
+    const surprise *x = a, *y = b;
+    return (x->distance > y->distance) - (x->distance < y->distance);
+}
+
+static void test_typical_p(void **state) {
+    (void)state;
+    const bool all[N] = {1, 1, 1, 1, 1, 1, 1, 1};
+    const double masses[] = {0.1, 0.3, 0.5, 0.9};
+    for (size_t k = 0; k < sizeof masses / sizeof masses[0]; k++) {
+        double share[N], probability[N], entropy = 0, mass = 0;
+        surprise order[N];
+        bool kept[N] = {0};
+        softmax_of(all, 1, share);
+        for (int id = 0; id < N; id++)
+            entropy -= share[id] * log(share[id]);
+        for (int id = 0; id < N; id++)
+            order[id] = (surprise){fabs(-log(share[id]) - entropy), share[id], id};
+        qsort(order, N, sizeof order[0], by_distance);
+        for (int i = 0; i < N && mass < masses[k]; i++) {
+            kept[order[i].id] = true;
+            mass += order[i].share;
+        }
+        softmax_of(kept, 1, probability);
+        check_distribution((fal_sampling){.temperature = 1, .typical_p = masses[k], .seed = 9 + k},
+                           probability);
+    }
+}
+
+static void test_penalties(void **state) {
+    (void)state;
+    fal_sampler *s = open_sampler((fal_sampling){.repetition_penalty = 2});
+    fal_sampler_accept(s, 1); /* 3.0 becomes 1.5: 2.5 leads */
+    assert_int_equal(fal_sampler_draw(s, logits), 5);
+    const float negative[N] = {-1, -1.5f, -9, -9, -9, -9, -9, -9};
+    fal_sampler_accept(s, 0); /* -1 becomes -2, -1.5 becomes -3 */
+    assert_int_equal(fal_sampler_draw(s, negative), 0);
+    fal_sampler_close(s);
+    s = open_sampler((fal_sampling){.presence_penalty = 0.75});
+    fal_sampler_accept(s, 1);
+    fal_sampler_accept(s, 1); /* once only: 3 - 0.75 = 2.25 */
+    assert_int_equal(fal_sampler_draw(s, logits), 5);
+    fal_sampler_accept(s, 5); /* 2.5 - 0.75 = 1.75 */
+    assert_int_equal(fal_sampler_draw(s, logits), 1);
+    fal_sampler_close(s);
+    s = open_sampler((fal_sampling){.frequency_penalty = 0.4});
+    fal_sampler_accept(s, 1); /* 2.6 still leads */
+    assert_int_equal(fal_sampler_draw(s, logits), 1);
+    fal_sampler_accept(s, 1); /* 2.2 */
+    assert_int_equal(fal_sampler_draw(s, logits), 5);
+    fal_sampler_accept(s, -1); /* ids outside the vocabulary are ignored */
+    fal_sampler_accept(s, N);
+    fal_sampler_close(s);
+}
+
+static void test_seeds(void **state) {
+    (void)state;
+    int n_different = 0;
+    fal_sampling how = {.temperature = 1, .seed = 42};
+    fal_sampler *first = open_sampler(how), *again = open_sampler(how), *stream;
+    fal_error err = {0};
+    CHECK_OK(fal_sampler_open(&stream, &how, N, 1, &err), &err);
+    for (int i = 0; i < 200; i++) {
+        int32_t id = fal_sampler_draw(first, logits);
+        assert_int_equal(fal_sampler_draw(again, logits), id);
+        n_different += fal_sampler_draw(stream, logits) != id;
+    }
+    assert_in_range(n_different, 50, 190);
+    fal_sampler_close(first);
+    fal_sampler_close(again);
+    fal_sampler_close(stream);
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+
+    static const struct {
+        fal_sampling how;
+        const char *fragment;
+    } cases[] = {
+        {{.temperature = -1},             "temperature: -1"},
+        {{.temperature = NAN},            "temperature"    },
+        {{.top_k = -1},                   "top_k: -1"      },
+        {{.top_p = 1.5},                  "top_p: 1.5"     },
+        {{.min_p = 2},                    "min_p: 2"       },
+        {{.typical_p = -0.5},             "typical_p"      },
+        {{.repetition_penalty = -1},      "repetition"     },
+        {{.presence_penalty = 1000},      "presence"       },
+        {{.frequency_penalty = INFINITY}, "frequency"      },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fal_error err = {0};
+        CHECK_STATUS(fal_sampling_check(&cases[i].how, &err), FAL_E_ARGUMENT, &err,
+                     cases[i].fragment);
+    }
+}
+
+static void test_log_probability(void **state) {
+    (void)state;
+    double sum = 0;
+    for (int id = 0; id < N; id++)
+        sum += exp(fal_log_probability(logits, N, id));
+    CHECK_NEAR(sum, 1, 1e-12);
+    CHECK_NEAR(fal_log_probability(logits, N, 1) - fal_log_probability(logits, N, 6), 7, 1e-12);
+    const float huge[2] = {3e38f, -3e38f};
+    CHECK_NEAR(fal_log_probability(huge, 2, 0), 0, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_greedy),          cmocka_unit_test(test_temperature_and_top_k),
+        cmocka_unit_test(test_top_p),           cmocka_unit_test(test_min_p),
+        cmocka_unit_test(test_typical_p),       cmocka_unit_test(test_penalties),
+        cmocka_unit_test(test_seeds),           cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_log_probability),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
