@@ -1,8 +1,6 @@
 /* Body of metadata.h. */
 #include "convert/metadata.h"
 
-#include "text/chat.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +10,16 @@ enum {
     FILE_TYPE_F16 = 1,
     FILE_TYPE_BF16 = 32
 };
+
+/* Renders as src/text/chat_formats.def says for alfred; the checkpoint's first tokenizer came without a template. */
+static const char alfred_template[] =
+    "{% for message in messages %}"
+    "{% if message['role'] == 'system' %}{{ '<start_system>' + message['content'] | trim + '<end_message>' }}"
+    "{% elif message['role'] == 'user' %}{{ '<start_user>' + message['content'] | trim + '<end_message>' }}"
+    "{% elif message['role'] == 'assistant' %}{{ '<start_assistant>' + message['content'] + '<end_message>' }}"
+    "{% else %}{{ raise_exception('roles are system, user and assistant') }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_assistant>' }}{% endif %}";
 
 static void set_text(fal_gguf_writer *w, const char *key, const char *text) {
     fal_gguf_set_string(w, key, text, strlen(text));
@@ -92,8 +100,7 @@ static void write_chat(fal_gguf_writer *w, const fal_vocabulary *v) {
         set_text(w, "tokenizer.chat_template", v->chat_template);
     } else if (find_token(v, "<start_user>") >= 0 && find_token(v, "<start_assistant>") >= 0
                && find_token(v, "<end_message>") >= 0) {
-        set_text(w, "tokenizer.chat_template",
-                 fal_chat_format_template(fal_chat_format_by_name("alfred")));
+        set_text(w, "tokenizer.chat_template", alfred_template);
     }
 }
 

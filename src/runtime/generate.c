@@ -45,10 +45,11 @@ static fal_status start(generation *g, fal_error *err) {
 
 /* Hands out what is settled; false: the callback cancels. */
 static bool emit(generation *g, int32_t token, double log_probability) {
-    size_t length;
-    const char *text = fal_stop_take(g->stop, &length);
-    fal_piece piece = {
-        .text = text, .length = length, .token = token, .log_probability = log_probability};
+    fal_slice text = fal_stop_take(g->stop);
+    fal_piece piece = {.text = text.data,
+                       .length = text.length,
+                       .token = token,
+                       .log_probability = log_probability};
     return !g->on_piece || g->on_piece(g->user, &piece);
 }
 
@@ -104,7 +105,11 @@ fal_status fal_generate(fal_session *s, const fal_generate_options *how, fal_on_
     }
     while (!is_over)
         FAL_TRY_OUT(draw(&g, &is_over, err));
-    FAL_TRY_OUT(fal_stop_flush(g.stop, err));
+    fal_stop_flush(g.stop);
+    if (fal_stop_word(g.stop) && g.result.finish != FAL_FINISH_CANCELLED) {
+        g.result.finish = FAL_FINISH_STOP_WORD;
+        g.result.stop_word = fal_stop_word(g.stop);
+    }
     if (!emit(&g, -1, 0)) g.result.finish = FAL_FINISH_CANCELLED;
 out:
     if (result) *result = g.result;
