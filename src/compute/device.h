@@ -16,6 +16,8 @@ typedef struct fal_backend {
     const char *(*kernel_set)(const fal_device *device);
     fal_status (*queue_open)(fal_queue *q, fal_error *err);
     void (*queue_close)(fal_queue *q);
+    /* Whether linear takes weights of this type; NULL: all that files may hold. */
+    bool (*can_multiply)(const fal_device *device, const fal_type *type);
     const fal_ops *ops;
 } fal_backend;
 
@@ -30,7 +32,7 @@ struct fal_device {
 struct fal_queue {
     const fal_ops *ops;
     fal_device *device; /* NULL for the plan column */
-    void *state;        /* the backend's own */
+    void *state;        /* the backend's own; of the plan column, the device whose abilities are checked */
     fal_error error;    /* error.status is OK while nothing failed */
     int layer;          /* label for messages; -1: outside the layers */
 };

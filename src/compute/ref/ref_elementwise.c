@@ -1,0 +1,39 @@
+/* Operations on each number by itself. */
+#include "compute/checks.h"
+#include "compute/ref/ref.h"
+
+#include <math.h>
+
+void fal_ref_add(fal_queue *q, fal_tensor y, fal_tensor a, fal_tensor b) {
+    if (!fal_check_add(q, y, a, b)) return;
+    for (int64_t token = 0; token < y.n_rows; token++) {
+        for (int64_t i = 0; i < y.n_cols; i++)
+            fal_tensor_f32_row(y, token)[i] =
+                fal_tensor_f32_row(a, token)[i] + fal_tensor_f32_row(b, token)[i];
+    }
+}
+
+static double gelu_erf(double x) {
+    return x * erfc(-x / sqrt(2.0)) / 2.0; /* erfc(-z) is 1 + erf(z) without cancellation */
+}
+
+static double gelu_tanh(double x) {
+    const double pi = 3.14159265358979323846;
+    return x * (1.0 + tanh(sqrt(2.0 / pi) * (x + 0.044715 * x * x * x))) / 2.0;
+}
+
+static void map(fal_tensor y, fal_tensor x, double (*function)(double)) {
+    for (int64_t token = 0; token < y.n_rows; token++) {
+        for (int64_t i = 0; i < y.n_cols; i++)
+            fal_tensor_f32_row(y, token)[i] =
+                (float)function((double)fal_tensor_f32_row(x, token)[i]);
+    }
+}
+
+void fal_ref_gelu_erf(fal_queue *q, fal_tensor y, fal_tensor x) {
+    if (fal_check_gelu_erf(q, y, x)) map(y, x, gelu_erf);
+}
+
+void fal_ref_gelu_tanh(fal_queue *q, fal_tensor y, fal_tensor x) {
+    if (fal_check_gelu_tanh(q, y, x)) map(y, x, gelu_tanh);
+}
