@@ -8,6 +8,7 @@ import sys
 root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 findings = []
 FIRST_COMMENT_STOP = 8
+LEGEND_STOP = 16  # a list's first comment also explains its columns
 # These verbs mean one thing everywhere (docs/glossary.md), so a prototype alone says all.
 VERBS = ("_close", "_release", "_free", "_count", "_at", "_discard", "_encode", "_decode")
 PROTOTYPE = re.compile(r"^(?!typedef|#|static|return|extern \"C\"|\s|\*|/)[\w\s\*\(\),]*?\b(fal_\w+)\s*\(", re.M)
@@ -28,8 +29,9 @@ def check_first_comment(path, lines):
         say(path, 1, "does not begin by saying what it owns")
         return
     end = next((i for i, line in enumerate(lines, 1) if "*/" in line), len(lines))
-    if end > FIRST_COMMENT_STOP:
-        say(path, 1, f"the first comment has {end} lines, at most {FIRST_COMMENT_STOP}")
+    stop = LEGEND_STOP if path.suffix == ".def" else FIRST_COMMENT_STOP
+    if end > stop:
+        say(path, 1, f"the first comment has {end} lines, at most {stop}")
 
 
 def paragraphs(lines):
@@ -56,12 +58,12 @@ def check_prototypes(path, lines):
 
 
 def check_rows(path, text):
-    """A row ends with its meaning: a string of more than a word's length, or numbers explained by a legend."""
+    """A row says what it means: by the word at its end or by several words anywhere."""
     bare = re.sub(r"/\*.*?\*/", lambda f: re.sub(r"[^\n]", " ", f.group()), text, flags=re.S)
     for found in re.finditer(r"^FAL_\w+\(.*?\)\s*$(?=\s*(?:^FAL_|\Z))", bare, re.M | re.S):
-        words = re.search(r'"([^"]+)"\s*\)\s*$', found.group())
-        if not words or len(words.group(1)) < 4:
-            say(path, bare.count("\n", 0, found.start()) + 1, "a row without a meaning at its end")
+        last = re.search(r'"([^"]{4,})"\s*\)\s*$', found.group())
+        if not last and not re.search(r'"[^"]*\w \w[^"]*"', found.group()):
+            say(path, bare.count("\n", 0, found.start()) + 1, "a row without a meaning")
 
 
 def main():

@@ -18,8 +18,12 @@ HEAP = ("malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_memalign"
 LIBRARY_NEVER = ("printf", "puts", "putchar", "perror", "abort", "exit", "_exit", "assert", "vprintf")
 FEATURE_PLACES = {"src/base/cpu.c", "src/quant/host_device.h"}
 CALL = re.compile(r"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
-# Names that others read: what is called, what is prefixed, what a type is called, and bare words.
-NAMING = re.compile(r"\b([A-Za-z_]\w*(?=\s*\()|(?:fal|FAL)_\w+|(?<=struct )\w+|(?<=enum )\w+|[a-z0-9]+)\b")
+# Names of ours that others read: functions where they are defined, types, macros and constants; and any bare word.
+NAMINGS = [re.compile(pattern) for pattern in (
+    r"^\w[\w \*]*?(\w+)\s*\(", r"\b(?:struct|enum|union)\s+(\w+)", r"^#\s*define\s+(\w+)", r"^}\s*(\w+)\s*;",
+    r"\b(FAL_\w+)", r"(?<!-)\b([a-z]\w*)\b")]
+ALLOWED = "new_tokens"  # max_new_tokens is the pipeline's own word
+
 TEXT = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 
 
@@ -46,9 +50,11 @@ def check_file(path, exempt):
         if re.search(r"\b(TODO|FIXME|XXX)\b", line):
             findings.append(f"{name}:{number}: a mark left behind")
     for number, line in enumerate(code.splitlines(), 1):
-        for word in NAMING.findall(line):
-            if REFUSED & set(word.split("_")):
-                findings.append(f"{name}:{number}: '{word}' holds a refused word")
+        for pattern in NAMINGS:
+            for word in pattern.findall(line):
+                words = word.replace(ALLOWED, "").lower().split("_")
+                if REFUSED & set(words if pattern is not NAMINGS[-1] else [word]):
+                    findings.append(f"{name}:{number}: '{word}' holds a refused word")
         for call in CALL.findall(line):
             if call in BANNED:
                 findings.append(f"{name}:{number}: {call}() is banned: use {BANNED[call]}")
@@ -80,7 +86,7 @@ def main():
                 check_file(path, exempt)
             if path.suffix == ".h" and folder in ("include", "src"):
                 check_prefix(path)
-    print("\n".join(findings) if findings else "names: good")
+    print("\n".join(dict.fromkeys(findings)) if findings else "names: good")
     return 1 if findings else 0
 
 
