@@ -175,6 +175,11 @@ static fal_status open_model(fal_model *m, const char *path, const fal_model_opt
     FAL_TRY(
         fal_model_plan(m, PLANNED_TOKENS, 1, fal_model_default_kv_type(m), &scratch_bytes, err));
     fill_info(m);
+    uint64_t available = fal_available_memory();
+    if (m->info.weight_bytes > available)
+        log_line(&o->log, FAL_LOG_WARNING,
+                 "weights of %.1f GiB, but %.1f GiB of memory are free: expect it to be slow",
+                 (double)m->info.weight_bytes / 0x1p30, (double)available / 0x1p30);
     log_line(&o->log, FAL_LOG_DEBUG, "opened %d layers, %.1f MiB, in %.3f s", m->params.n_layers,
              (double)m->info.weight_bytes / 0x1p20, fal_seconds() - began);
     return FAL_OK;

@@ -3,6 +3,7 @@
 #include <falconer/session.h>
 
 #include "base/alloc.h"
+#include "base/cpu.h"
 #include "model/forward.h"
 
 #include <string.h>
@@ -67,6 +68,13 @@ static fal_status alloc_cache(fal_session *s, fal_error *err) {
     if (!fal_multiply_size(row, (size_t)s->cache.n_context, &bytes)
         || !fal_multiply_size(bytes, (size_t)p->n_layers, &bytes))
         return fal_fail_memory(err, 0);
+    /* The system hands out more than it has and then kills the process: so ask first. */
+    uint64_t available = fal_available_memory();
+    if (bytes > available / 2)
+        return fal_fail(err, FAL_E_MEMORY,
+                        "a context of %lld tokens needs %.1f GiB of cache, but %.1f GiB are free",
+                        (long long)s->cache.n_context, 2 * (double)bytes / 0x1p30,
+                        (double)available / 0x1p30);
     s->cache.keys = fal_alloc_aligned(bytes, 1);
     s->cache.values = fal_alloc_aligned(bytes, 1);
     return s->cache.keys && s->cache.values ? FAL_OK : fal_fail_memory(err, 2 * bytes);
