@@ -131,13 +131,15 @@ fal_status fal_type_row_bytes(const fal_type *type, int64_t n_weights, size_t *o
                         type->name, (long long)n_weights, type->weights_per_block);
     }
     uint64_t n_blocks = (uint64_t)n_weights / (uint64_t)type->weights_per_block;
+    size_t bytes;
     if (n_blocks > SIZE_MAX
-        || !fal_multiply_size((size_t)n_blocks, (size_t)type->bytes_per_block, out)) {
+        || !fal_multiply_size((size_t)n_blocks, (size_t)type->bytes_per_block, &bytes)) {
         return fal_fail(
             err, FAL_E_LIMIT,
             "type %s: a row of %lld weights takes more bytes (%d per block of %d) than %zu",
             type->name, (long long)n_weights, type->bytes_per_block, type->weights_per_block,
             (size_t)SIZE_MAX);
     }
+    *out = bytes;
     return FAL_OK;
 }
