@@ -1,6 +1,7 @@
 /* The searches that the encoders share, against every try counted again in double. */
 #include "base/random.h"
 #include "check.h"
+#include "quant/iq4_nl.h"
 #include "quant/scale_search.h"
 
 #include <stdbool.h>
@@ -183,6 +184,26 @@ static void codes_round_and_stay_in_bounds(void **state) {
     assert_int_equal(fal_code_cut(3e38f, 0, 15), 15);
 }
 
+/* Against a look at all sixteen values; of two equally near the higher one. */
+static void table_codes_are_nearest(void **state) {
+    (void)state;
+    for (int k = -150 * 64; k <= 150 * 64; k++) {
+        float x = (float)k / 64.0f;
+        int nearest = 0;
+        for (int code = 1; code < 16; code++) {
+            float now = fabsf(x - (float)fal_iq4_value(code));
+            if (now <= fabsf(x - (float)fal_iq4_value(nearest))) nearest = code;
+        }
+        assert_int_equal(fal_iq4_code(x), nearest);
+    }
+    for (int code = 0; code < 15; code++) {
+        float middle = 0.5f * (float)(fal_iq4_value(code) + fal_iq4_value(code + 1));
+        assert_int_equal(fal_iq4_code(nextafterf(middle, -1000.0f)), code);
+        assert_int_equal(fal_iq4_code(middle), code + 1);
+    }
+    assert_int_equal(fal_iq4_code(NAN), 0);
+}
+
 static void scales_saturate_only_when_finite(void **state) {
     (void)state;
     assert_int_equal(fal_f16_scale(1.0f), 0x3c00);
@@ -200,6 +221,7 @@ int main(void) {
         cmocka_unit_test(scale_and_minimum_beat_plain_rounding),
         cmocka_unit_test(positive_rows_have_no_minimum),
         cmocka_unit_test(codes_round_and_stay_in_bounds),
+        cmocka_unit_test(table_codes_are_nearest),
         cmocka_unit_test(scales_saturate_only_when_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
