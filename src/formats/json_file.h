@@ -1,12 +1,16 @@
-/* Reads a JSON file with jansson; the message of a failure names file, line and what is wrong. */
+/* Reads JSON with jansson; the message of a failure names file, line and what is wrong. Keys given twice are refused.
+ * An integer of more than 18 digits, which tokenizer_config.json is fond of, is read as a real number. */
 #ifndef FAL_FORMATS_JSON_FILE_H
 #define FAL_FORMATS_JSON_FILE_H
 
-#include "base/fail.h"
+#include "base/bytes.h"
 
 #include <jansson.h>
 
-/* out is owned by the caller (json_decref). Fails: NOT_FOUND, IO, FORMAT, LIMIT (over 1 GiB). */
+/* out is owned by the caller (json_decref). Fails: NOT_FOUND, IO, FORMAT, LIMIT (over 1 GiB), MEMORY. */
 fal_status fal_json_read_file(json_t **out, const char *path, fal_error *err);
+
+/* As fal_json_read_file, from memory; name stands for the file in messages. */
+fal_status fal_json_parse(json_t **out, fal_slice text, const char *name, fal_error *err);
 
 #endif
