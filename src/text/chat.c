@@ -42,28 +42,18 @@ struct fal_chat_format {
     const char *template_mark, *name_mark; /* NULL: none */
 };
 
-#define FAL_LIST(...)       \
-    (const char *const[]) { \
-        __VA_ARGS__, NULL   \
-    }
-#define FAL_CHAT_FORMAT(name, meaning, controls, between, system_before, system_after,         \
-                        system_trim, user_before, user_after, user_trim, assistant_before,     \
-                        assistant_after, assistant_trim, answer, system_first, default_system, \
-                        stop_words, template_mark, name_mark)                                  \
-    {                                                                                          \
-        name,                                                                                  \
-        controls,                                                                              \
-        between,                                                                               \
-        {{system_before, system_after, system_trim},                                           \
-          {user_before, user_after, user_trim},                                                 \
-          {assistant_before, assistant_after, assistant_trim}},                                 \
-        answer,                                                                                \
-        system_first,                                                                          \
-        default_system,                                                                        \
-        stop_words,                                                                            \
-        template_mark,                                                                         \
-        name_mark
-},
+/* clang-format off */
+#define FAL_LIST(...) (const char *const[]){__VA_ARGS__, NULL}
+#define FAL_CHAT_FORMAT(name, meaning, controls, between, system_before, system_after, system_trim, \
+                        user_before, user_after, user_trim, assistant_before, assistant_after,      \
+                        assistant_trim, answer, system_first, default_system, stop_words,           \
+                        template_mark, name_mark)                                                   \
+    {name, controls, between,                                                                       \
+     {{system_before, system_after, system_trim},                                                   \
+      {user_before, user_after, user_trim},                                                         \
+      {assistant_before, assistant_after, assistant_trim}},                                         \
+     answer, system_first, default_system, stop_words, template_mark, name_mark},
+/* clang-format on */
 static const fal_chat_format formats[] = {
 #include "text/chat_formats.def"
 };

@@ -25,21 +25,19 @@ typedef struct rule_row {
     stage_row stages[MAX_STAGES];
 } rule_row;
 
-#define FAL_TEXT(expression) \
-    { expression, false }
-#define FAL_BYTES(expression) \
-    { expression, true }
-#define FAL_PASS \
-    { NULL, false }
+/* clang-format off */
+#define FAL_TEXT(expression)  {expression, false}
+#define FAL_BYTES(expression) {expression, true}
+#define FAL_PASS              {NULL, false}
 #define FAL_PRETOKENIZER(name, aliases, meaning, ...) {name, aliases, {__VA_ARGS__}},
+/* clang-format on */
 static const rule_row rules[] = {
 #include "text/pretokenizers.def"
 };
 
 typedef struct stage {
     pcre2_code *code;
-    const uint8_t
-        *first; /* bitmap [32] of the bytes a match can begin with; NULL: any. Owned by code. */
+    const uint8_t *first; /* [32] bits: the bytes a match can begin with; NULL: any. code's own */
 } stage;
 
 struct fal_pretokenizer {
