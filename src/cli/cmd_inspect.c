@@ -1,0 +1,65 @@
+/* inspect: what a GGUF file is, from its metadata alone. */
+#include "cli/command.h"
+#include "cli/inspect_print.h"
+#include "cli/json_output.h"
+
+typedef struct inspect_options {
+    bool json, tensors, metadata;
+} inspect_options;
+
+#define AT(member) offsetof(inspect_options, member)
+
+static const fal_option rows[] = {
+    {"tensors",        't', FAL_OPTION_FLAG, AT(tensors), NULL, 0, 0, NULL, "list the tensors"},
+    {"metadata", 'M', FAL_OPTION_FLAG, AT(metadata), NULL, 0, 0, NULL, "list the metadata"},
+    {"json",            0, FAL_OPTION_FLAG, AT(json), NULL, 0, 0, NULL, "print one JSON object"},
+    {0              }
+};
+
+static const fal_option_group groups[] = {
+    {"Options", rows, 0},
+    {0       }
+};
+
+static const fal_argument arguments[] = {
+    {"FILE", FAL_OPTION_FILE, NULL, true, "a GGUF file, or any part of a split one"},
+    {0 }
+};
+
+static const fal_example examples[] = {
+    {"falconer inspect alfred-40b-1023.Q4_K_M.gguf", "What a file is:"},
+    {"falconer inspect model.gguf --tensors --json",                                              "All of it for a program:"},
+    {0}
+};
+
+static fal_status run(const fal_parsed *parsed, fal_error *err) {
+    const inspect_options *o = parsed->values;
+    fal_inspected in = {0};
+    fal_status status = fal_inspected_open(&in, parsed->arguments[0], err);
+    if (status == FAL_OK && o->json) {
+        json_t *all = fal_inspected_to_json(&in);
+        if (o->tensors) json_object_set_new(all, "tensors", fal_inspected_tensors_to_json(&in));
+        if (o->metadata) json_object_set_new(all, "metadata", fal_inspected_metadata_to_json(&in));
+        status = fal_json_print(all, 12, err);
+    } else if (status == FAL_OK) {
+        fal_inspected_print(&in);
+        if (o->tensors) fal_inspected_print_tensors(&in);
+        if (o->metadata) fal_inspected_print_metadata(&in);
+    }
+    fal_inspected_release(&in);
+    return status;
+}
+
+const fal_command fal_command_inspect = {
+    .description =
+        "Tells what a GGUF file is: architecture and sizes, number types by count and by share of the parameters, bits "
+        "per weight, context and rope settings, tokenizer and chat format, and the memory that a conversation of a given "
+        "length needs. Nothing is computed and no weight is read, so files of unknown architectures and files that "
+        "hold only a vocabulary can be looked at, too.\n\n"
+        "A file that is known to have lost its context settings is shown with the settings that it will run with; the "
+        "line restored says so.",
+    .arguments = arguments,
+    .groups = groups,
+    .examples = examples,
+    .values_bytes = sizeof(inspect_options),
+    .run = run};

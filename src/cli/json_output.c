@@ -1,0 +1,51 @@
+/* Jansson's values made from ours. */
+#include "cli/json_output.h"
+
+#include "base/string_builder.h"
+#include "base/utf8.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+json_t *fal_json_text(const char *text, size_t length) {
+    if (fal_utf8_is_valid(text, length)) return json_stringn(text, length);
+    fal_string_builder whole = {0};
+    for (size_t at = 0; at < length;) {
+        uint32_t code_point = 0;
+        int n = fal_utf8_decode(text + at, length - at, &code_point);
+        if (n)
+            fal_string_append(&whole, text + at, (size_t)n);
+        else
+            fal_string_append_text(&whole, "\xef\xbf\xbd");
+        at += n ? (size_t)n : 1;
+    }
+    json_t *value = whole.failed ? NULL : json_stringn(whole.text, whole.length);
+    fal_string_release(&whole);
+    return value;
+}
+
+json_t *fal_json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *fal_json_ids(const int32_t *ids, size_t count) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_integer(ids[i]));
+    return list;
+}
+
+static int write_part(const char *text, size_t length, void *stream) {
+    return fwrite(text, 1, length, stream) == length ? 0 : -1;
+}
+
+fal_status fal_json_print(json_t *take_value, size_t n_digits, fal_error *err) {
+    if (!take_value) return fal_fail_memory(err, 0);
+    /* A failed write is found by main, which asks the stream. */
+    int failed = json_dump_callback(take_value, write_part, stdout, JSON_REAL_PRECISION(n_digits));
+    json_decref(take_value);
+    if (failed && !ferror(stdout)) return fal_fail_memory(err, 0);
+    fputc('\n', stdout);
+    return FAL_OK;
+}

@@ -1,0 +1,63 @@
+/* Finds the command, reads its options, runs it, prints its error, returns its exit code. */
+#include <falconer/version.h>
+
+#include "cli/command.h"
+#include "cli/help_text.h"
+#include "cli/nearest.h"
+#include "cli/terminal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static fal_status unknown_command(const char *word, fal_error *err) {
+    fal_nearest nearest = {.word = word};
+    for (int i = 0; fal_command_at(i); i++)
+        fal_nearest_offer(&nearest, fal_command_at(i)->name);
+    if (nearest.best)
+        return fal_fail(err, FAL_E_ARGUMENT, "unknown command '%.200s'; nearest: %s", word,
+                        nearest.best);
+    return fal_fail(err, FAL_E_ARGUMENT, "unknown command '%.200s'; see falconer help", word);
+}
+
+static fal_status run_command(const char *name, int argc, char **argv, fal_error *err) {
+    const fal_command_row *row = fal_command_find(name);
+    if (!row) return unknown_command(name, err);
+    fal_parsed parsed;
+    fal_status status = fal_parsed_open(&parsed, row, argc, argv, err);
+    if (status == FAL_OK) {
+        if (parsed.wants_help)
+            fal_help_print(stdout, row);
+        else
+            status = row->command->run(&parsed, err);
+    }
+    fal_parsed_release(&parsed);
+    return status;
+}
+
+static fal_status run(int argc, char **argv, fal_error *err) {
+    const char *word = argc > 1 ? argv[1] : "--help";
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        fal_help_print_overview(stdout);
+        return FAL_OK;
+    }
+    if (strcmp(word, "--version") == 0) {
+        printf("falconer %s\n", FAL_VERSION);
+        return FAL_OK;
+    }
+    if (word[0] == '-')
+        return fal_fail(err, FAL_E_ARGUMENT, "option '%.200s' before a command; see falconer help",
+                        word);
+    return run_command(word, argc - 2, argv + 2, err);
+}
+
+int main(int argc, char **argv) {
+    fal_terminal_open();
+    fal_error err = {0};
+    fal_status status = run(argc, argv, &err);
+    /* A result that did not reach its reader is a failure, too: a full disk shows only here. */
+    if ((fflush(stdout) || ferror(stdout)) && status == FAL_OK)
+        status = fal_fail_errno(&err, "writing", "standard output");
+    if (status != FAL_OK)
+        fprintf(stderr, "falconer: %s\n", err.message[0] ? err.message : fal_status_words(status));
+    return fal_status_exit_code(status);
+}

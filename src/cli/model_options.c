@@ -1,0 +1,127 @@
+/* Opens the model that the options name. */
+#include "cli/model_options.h"
+
+#include "base/cpu.h"
+#include "cli/terminal.h"
+#include "compute/device.h"
+#include "model/rope.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *fal_method_choice(int index) {
+    return index < fal_rope_method_count() ? fal_rope_method_at(index)->name : NULL;
+}
+
+const char *fal_device_choice(int index) {
+    return index < fal_backend_count() ? fal_backend_at(index)->name : NULL;
+}
+
+const char *fal_kv_type_choice(int index) {
+    static const char *const types[] = {"f16", "f32", NULL};
+    return types[index];
+}
+
+const char *fal_chat_format_choice(int index) {
+    static const char *const formats[] = {
+#define FAL_CHAT_FORMAT(name, ...) name,
+#include "text/chat_formats.def"
+#undef FAL_CHAT_FORMAT
+        NULL};
+    return formats[index];
+}
+
+#define AT(member) offsetof(fal_model_choice, member)
+
+const fal_option fal_model_option_rows[] = {
+    {"model",                               'm', FAL_OPTION_FILE, AT(file), "FILE", 0, 0, NULL, "the model, a GGUF file"},
+    {"context",                      'c', FAL_OPTION_COUNT, AT(n_context), "N", 1, INT_MAX, NULL,
+     "tokens of context (the model's own)"},
+    {"context-method",                               0, FAL_OPTION_CHOICE, AT(context_method), "NAME", 0, 0, fal_method_choice,
+     "context extension, see falconer rope"},
+    {"context-scale",                                    0, FAL_OPTION_NUMBER, AT(context_scale), "S", 1, 1024, NULL,
+     "its factor (the file's, or 4)"},
+    {"context-original",             0, FAL_OPTION_COUNT, AT(context_original), "N", 1, INT_MAX, NULL,
+     "tokens the model was trained for (the file's)"},
+    {"as-stored",                             0, FAL_OPTION_FLAG, AT(as_stored), NULL, 0, 0, NULL,
+     "do not restore settings the file lost"},
+    {"kv-type",                     0, FAL_OPTION_CHOICE, AT(kv_type), "TYPE", 0, 0, fal_kv_type_choice,
+     "number type of the cache: f16, f32"},
+    {"threads",                                  0, FAL_OPTION_COUNT, AT(n_threads), "N", 1, 1024, NULL,
+     "threads to compute with (usable cores)"},
+    {"device",                              0, FAL_OPTION_CHOICE, AT(device), "NAME", 0, 0, fal_device_choice,
+     "what computes: cpu; ref is slow"},
+    {"verbose", 0, FAL_OPTION_FLAG, AT(verbose), NULL, 0, 0, NULL,
+     "tell on stderr what happens and how fast"},
+    {0                     }
+};
+
+/* The level up to which events are shown; user of the sink. */
+static fal_log_level level_of(const fal_model_choice *choice) {
+    const char *wanted = getenv("FALCONER_LOG");
+    if (wanted && strcmp(wanted, "debug") == 0) return FAL_LOG_DEBUG;
+    if (choice->verbose || (wanted && strcmp(wanted, "info") == 0)) return FAL_LOG_INFO;
+    return FAL_LOG_WARNING;
+}
+
+static void show_event(void *user, fal_log_level level, const char *area, const char *text) {
+    const fal_model_choice *choice = user;
+    if (level > level_of(choice)) return;
+    fal_terminal_notice("%s: %s", area, text);
+}
+
+static fal_status need_file(const char *file, const char *hint, fal_error *err) {
+    if (file) return FAL_OK;
+    return fal_fail(err, FAL_E_ARGUMENT, "%s", hint);
+}
+
+static void show_facts(const fal_model_choice *choice, const fal_model *model,
+                       const fal_session *session, double seconds) {
+    const fal_model_info *info = fal_model_info_get(model);
+    size_t n_context = fal_session_n_context(session);
+    if (n_context > (size_t)info->n_context)
+        fal_terminal_notice("context: %zu tokens asked for, the settings in force are good for %d; "
+                            "see --context-method",
+                            n_context, info->n_context);
+    if (!choice->verbose) return;
+    char weights[32], cache[32];
+    fal_format_bytes(weights, sizeof weights, (double)info->weight_bytes);
+    fal_format_bytes(cache, sizeof cache,
+                     (double)fal_model_kv_bytes(model, (int)n_context, choice->kv_type));
+    fal_terminal_notice(
+        "opened %s in %.2f s: %s, %.3g B parameters, weights %s, cache %s for %zu tokens, %s, "
+        "%d threads on %s (%s)",
+        choice->file, seconds, info->architecture, (double)info->n_parameters / 1e9, weights, cache,
+        n_context, info->rope_method, info->n_threads, info->device, info->kernel_set);
+}
+
+fal_status fal_model_choice_open(const fal_model_choice *choice, const char *hint,
+                                 fal_model **model, fal_session **session, fal_error *err) {
+    FAL_TRY(need_file(choice->file, hint, err));
+    /* The sink's user is only read, but its type is shared with sinks that write. */
+    fal_model_choice copy = *choice;
+    const fal_model_options options = {
+        .n_threads = choice->n_threads,
+        .device = choice->device,
+        .context_method = choice->context_method,
+        .context_scale = choice->context_scale,
+        .context_original = choice->context_original,
+        .as_stored = choice->as_stored,
+        .log = {show_event, &copy}
+    };
+    double started = fal_seconds();
+    FAL_TRY(fal_model_open(model, choice->file, &options, err));
+    const fal_session_options wanted = {.n_context = choice->n_context, .kv_type = choice->kv_type};
+    FAL_TRY(fal_session_open(session, *model, &wanted, err));
+    show_facts(choice, *model, *session, fal_seconds() - started);
+    return FAL_OK;
+}
+
+fal_status fal_vocabulary_open(const char *file, const char *hint, fal_gguf **gguf,
+                               fal_tokenizer **tokenizer, fal_error *err) {
+    FAL_TRY(need_file(file, hint, err));
+    FAL_TRY(fal_gguf_open(gguf, file, err));
+    return fal_tokenizer_open(tokenizer, *gguf, err);
+}

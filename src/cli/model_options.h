@@ -1,0 +1,34 @@
+/* The options that every command with a running model has, and the opening of what they name. */
+#ifndef FAL_CLI_MODEL_OPTIONS_H
+#define FAL_CLI_MODEL_OPTIONS_H
+
+#include <falconer/session.h>
+
+#include "cli/options.h"
+
+typedef struct fal_model_choice {
+    const char *file, *device, *context_method, *kv_type;
+    int n_threads, n_context, context_original;
+    double context_scale;
+    bool as_stored, verbose;
+} fal_model_choice;
+
+/* Rows that store into a fal_model_choice. */
+extern const fal_option fal_model_option_rows[];
+
+/* fal_choice_functions. */
+const char *fal_method_choice(int index);
+const char *fal_device_choice(int index);
+const char *fal_kv_type_choice(int index);
+const char *fal_chat_format_choice(int index);
+
+/* Opens the named model and a session on it; says on stderr what a person must know. hint: the message when no file is
+ * named. Both are owned by the caller, also on failure (NULL where nothing was opened). */
+fal_status fal_model_choice_open(const fal_model_choice *choice, const char *hint,
+                                 fal_model **model, fal_session **session, fal_error *err);
+
+/* Opens the file's metadata and vocabulary only. Both are owned by the caller, also on failure. */
+fal_status fal_vocabulary_open(const char *file, const char *hint, fal_gguf **gguf,
+                               fal_tokenizer **tokenizer, fal_error *err);
+
+#endif

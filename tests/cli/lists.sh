@@ -1,0 +1,9 @@
+. "$TOOLS"
+# The lists themselves are the library's; here they must be there and name what people look for.
+"$FALCONER" list types | grep -q '^q4_k .*4.5 bits per weight' || fail types
+"$FALCONER" list types | grep -q '^f32 ' || fail types
+"$FALCONER" list architectures | grep -q '^falcon .*RWForCausalLM' || fail architectures
+"$FALCONER" list methods | grep -q '^ntk-yarn ' || fail methods
+"$FALCONER" list chat-formats | grep -q '^alfred ' || fail chat-formats
+"$FALCONER" list devices | grep -q '^cpu ' || fail devices
+"$FALCONER" list methods --json | grep -q '{"name": "ntk-yarn", "meaning": ' || fail json

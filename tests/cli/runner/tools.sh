@@ -1,0 +1,46 @@
+# Functions for cases; sourced.
+
+# Runs a command and prints its standard output, its standard error and its exit code.
+try() {
+    "$@" 2>try.err
+    code=$?
+    cat try.err
+    echo "exit $code"
+}
+
+fail() {
+    echo "$*"
+    exit 1
+}
+
+skip() {
+    echo "skipped: $*" >&2
+    exit 77
+}
+
+need() {
+    command -v "$1" >/dev/null || skip "$1 is not installed"
+}
+
+# The path of a tiny model in $MODEL: falcon-7b-like, falcon-40b-like, ... Converted checkpoints are f32.
+model() {
+    MODEL=$SOURCE_DIR/tests/golden/models/$1.gguf
+    [ -f "$MODEL" ] && return
+    MODEL=$TEMP/$1.gguf
+    for folder in "$SOURCE_DIR/tests/golden/$1" "$SOURCE_DIR/../shared/fixtures/$1"; do
+        [ -f "$folder/config.json" ] || continue
+        "$FALCONER" convert --quiet --type f32 "$folder" "$MODEL" || fail "cannot convert $folder"
+        return
+    done
+    skip "no tiny model $1"
+}
+
+# The commands of the program, one per line.
+commands() {
+    "$FALCONER" list commands --json | tr ',' '\n' | sed -n 's/.*"name": "\([a-z-]*\)".*/\1/p'
+}
+
+# The long options of a command, as --help shows them.
+long_options() {
+    "$FALCONER" "$1" --help | sed -n 's/^  \(-.,\|   \) --\([a-z-]*\).*/\2/p'
+}

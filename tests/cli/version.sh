@@ -1,0 +1,1 @@
+"$FALCONER" --version

@@ -1,0 +1,23 @@
+. "$TOOLS"
+try "$FALCONER" run --top-k x
+try "$FALCONER" run --top-k 1.5
+try "$FALCONER" run --top-k=-1
+try "$FALCONER" run --top-k 99999999999
+try "$FALCONER" run --top-k ''
+try "$FALCONER" run --top-p 1.01
+try "$FALCONER" run --top-p nan
+try "$FALCONER" run --temperature 0x10
+try "$FALCONER" run --temperature ' 1'
+try "$FALCONER" run --seed -1
+try "$FALCONER" run --seed 9223372036854775808
+try "$FALCONER" run --temperature
+try "$FALCONER" run --json=yes
+try "$FALCONER" run --kv-type q4_0
+try "$FALCONER" run --num-return-sequences 0
+try "$FALCONER" run --presence-penalty -101
+try "$FALCONER" score --ids 1,2,x
+try "$FALCONER" score --ids 1,-2
+try "$FALCONER" score --ids ''
+try "$FALCONER" score --ids 1,2,
+try "$FALCONER" rope --head-dim 7
+try "$FALCONER" rope --factor 0.5
