@@ -9,6 +9,7 @@ static const struct {
     fal_cpu_level level;
     const fal_kernel_set *set;
 } sets[] = {
+
 #define FAL_KERNEL_SET(level, set) {level, &fal_kernels_##set},
 #include "kernel_sets.def"
 #undef FAL_KERNEL_SET
@@ -18,6 +19,7 @@ static const struct {
     const char *name;
     size_t offset;
 } kernels[] = {
+
 #define FAL_KERNEL(name, signature, meaning) {#name, offsetof(fal_kernel_set, name)},
 #include "compute/cpu/kernels.def"
 #undef FAL_KERNEL
@@ -32,7 +34,8 @@ const fal_kernel_set *fal_kernel_set_for(fal_cpu_level level) {
 }
 
 /* The address of the member called "<family>_<type_name>"; NULL: there is none. */
-static const void *find_member(const fal_kernel_set *set, const char *family, const char *type_name) {
+static const void *find_member(const fal_kernel_set *set, const char *family,
+                               const char *type_name) {
     size_t length = strlen(family);
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
         const char *name = kernels[i].name;

@@ -6,7 +6,10 @@
 
 /* Rows are handed out in pieces of about this many bytes of weights: large enough to stream, small enough that the last
  * ones do not keep one thread busy alone. A multiple of ROW_UNIT rows, so that kernels see whole panels. */
-enum { PIECE_BYTES = 128 * 1024, ROW_UNIT = 32 };
+enum {
+    PIECE_BYTES = 128 * 1024,
+    ROW_UNIT = 32
+};
 
 struct encoding {
     fal_encode_kernel *encode;
@@ -18,7 +21,8 @@ struct encoding {
 static void encode_tokens(void *argument, int64_t begin, int64_t end) {
     const struct encoding *e = argument;
     for (int64_t token = begin; token < end; token++) {
-        e->encode(fal_tensor_f32_row(e->x, token), e->blocks + (size_t)token * e->row_bytes, e->x.n_cols);
+        e->encode(fal_tensor_f32_row(e->x, token), e->blocks + (size_t)token * e->row_bytes,
+                  e->x.n_cols);
     }
 }
 
@@ -50,11 +54,13 @@ static bool encode(fal_queue *q, fal_tensor x, const fal_type *partner, fal_prod
     p->x = x.data;
     p->x_row_bytes = x.row_bytes;
     if (!kernel) return true;
-    size_t row_bytes = (size_t)(x.n_cols / partner->weights_per_block) * (size_t)partner->bytes_per_block;
+    size_t row_bytes =
+        (size_t)(x.n_cols / partner->weights_per_block) * (size_t)partner->bytes_per_block;
     size_t bytes;
     char *blocks = NULL;
     if (!fal_multiply_size((size_t)x.n_rows, row_bytes, &bytes)) {
-        fal_queue_fail(q, FAL_E_MEMORY, "linear", "%lld encoded rows of %zu bytes", (long long)x.n_rows, row_bytes);
+        fal_queue_fail(q, FAL_E_MEMORY, "linear", "%lld encoded rows of %zu bytes",
+                       (long long)x.n_rows, row_bytes);
         return false;
     }
     blocks = fal_cpu_scratch(q, FAL_CPU_SCRATCH_ACTIVATIONS, bytes);
@@ -82,7 +88,8 @@ void fal_cpu_linear(fal_queue *q, fal_tensor y, fal_tensor x, fal_tensor w, fal_
     if (!fal_check_linear(q, y, x, w, bias)) return;
     fal_matmul_kernel *matmul = fal_kernel_set_matmul(fal_cpu_kernels(q), w.type->name);
     if (!matmul) {
-        fal_queue_fail(q, FAL_E_UNSUPPORTED, "linear", "no product with weights of type %s", w.type->name);
+        fal_queue_fail(q, FAL_E_UNSUPPORTED, "linear", "no product with weights of type %s",
+                       w.type->name);
         return;
     }
     if (x.n_rows == 0 || w.n_rows == 0) return;
@@ -96,5 +103,6 @@ void fal_cpu_linear(fal_queue *q, fal_tensor y, fal_tensor x, fal_tensor w, fal_
                                  .y_stride = (int64_t)(y.row_bytes / sizeof(float))};
     if (!encode(q, x, w.type->partner, &work.product)) return;
     fal_pool *pool = fal_cpu_pool(q);
-    fal_pool_for(pool, w.n_rows, piece_rows(&work.product, fal_pool_size(pool)), multiply_rows, &work);
+    fal_pool_for(pool, w.n_rows, piece_rows(&work.product, fal_pool_size(pool)), multiply_rows,
+                 &work);
 }

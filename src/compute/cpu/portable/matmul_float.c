@@ -5,7 +5,10 @@
 #include "base/half.h"
 #include "compute/cpu/kernels.h"
 
-enum { CHUNK = 512, LANES = 8 };
+enum {
+    CHUNK = 512,
+    LANES = 8
+};
 
 typedef void decode_weights(const uint8_t *bytes, float *weights, int n);
 
@@ -40,7 +43,8 @@ static float dot(const float *a, const float *b, int n) {
     for (int lane = 0; i + lane < n; lane++) {
         sums[lane] += a[i + lane] * b[i + lane];
     }
-    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6]))
+           + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
 static void multiply(const fal_product *p, size_t weight_bytes, decode_weights *decode) {
@@ -55,7 +59,8 @@ static void multiply(const fal_product *p, size_t weight_bytes, decode_weights *
             decode(w + (size_t)first * weight_bytes, weights, n);
             for (int64_t token = 0; token < p->n_tokens; token++) {
                 const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
-                p->y[token * p->y_stride + row] += dot(weights, (const float *)(const void *)x + first, n);
+                p->y[token * p->y_stride + row] +=
+                    dot(weights, (const float *)(const void *)x + first, n);
             }
         }
     }

@@ -14,7 +14,9 @@
 
 #include <stdbool.h>
 
-enum { CHUNK = 8 }; /* blocks decoded at a time */
+enum {
+    CHUNK = 8
+}; /* blocks decoded at a time */
 
 /* weight i = d * scale[i / 16] * q[i] - dmin * min[i / 16] */
 struct unit {
@@ -129,7 +131,8 @@ static int dot_codes(const int8_t *a, const int8_t *b) {
     return sum;
 }
 
-static float add_units(float acc, const struct unit *units, const struct fal_q8_k *x, int64_t n, bool has_minimum) {
+static float add_units(float acc, const struct unit *units, const struct fal_q8_k *x, int64_t n,
+                       bool has_minimum) {
     for (int64_t i = 0; i < n; i++) {
         int32_t dot = 0, low = 0;
         for (int j = 0; j < 16; j++) {
@@ -145,7 +148,8 @@ static float add_units(float acc, const struct unit *units, const struct fal_q8_
     return acc;
 }
 
-static void multiply(const fal_product *p, size_t block_bytes, decode_unit *decode, bool has_minimum) {
+static void multiply(const fal_product *p, size_t block_bytes, decode_unit *decode,
+                     bool has_minimum) {
     int64_t n_blocks = p->n_cols / 256;
     struct unit units[CHUNK];
     for (int64_t row = 0; row < p->n_rows; row++) {
@@ -161,7 +165,8 @@ static void multiply(const fal_product *p, size_t block_bytes, decode_unit *deco
             for (int64_t token = 0; token < p->n_tokens; token++) {
                 const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
                 float *y = &p->y[token * p->y_stride + row];
-                *y = add_units(*y, units, (const struct fal_q8_k *)(const void *)x + first, n, has_minimum);
+                *y = add_units(*y, units, (const struct fal_q8_k *)(const void *)x + first, n,
+                               has_minimum);
             }
         }
     }

@@ -13,7 +13,9 @@
 
 #include <stdbool.h>
 
-enum { CHUNK = 64 }; /* blocks decoded at a time */
+enum {
+    CHUNK = 64
+}; /* blocks decoded at a time */
 
 /* weight = d * q + m */
 struct unit {
@@ -96,7 +98,8 @@ static int dot_codes(const int8_t *a, const int8_t *b) {
     return sum;
 }
 
-static float add_units(float acc, const struct unit *units, const struct fal_q8_1 *x, int64_t n, bool has_minimum) {
+static float add_units(float acc, const struct unit *units, const struct fal_q8_1 *x, int64_t n,
+                       bool has_minimum) {
     for (int64_t i = 0; i < n; i++) {
         acc += units[i].d * x[i].d * (float)dot_codes(units[i].q, x[i].q);
         if (has_minimum) acc += units[i].m * x[i].s;
@@ -104,7 +107,8 @@ static float add_units(float acc, const struct unit *units, const struct fal_q8_
     return acc;
 }
 
-static void multiply(const fal_product *p, size_t block_bytes, decode_unit *decode, bool has_minimum) {
+static void multiply(const fal_product *p, size_t block_bytes, decode_unit *decode,
+                     bool has_minimum) {
     int64_t n_blocks = p->n_cols / 32;
     struct unit units[CHUNK];
     for (int64_t row = 0; row < p->n_rows; row++) {
@@ -120,7 +124,8 @@ static void multiply(const fal_product *p, size_t block_bytes, decode_unit *deco
             for (int64_t token = 0; token < p->n_tokens; token++) {
                 const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
                 float *y = &p->y[token * p->y_stride + row];
-                *y = add_units(*y, units, (const struct fal_q8_1 *)(const void *)x + first, n, has_minimum);
+                *y = add_units(*y, units, (const struct fal_q8_1 *)(const void *)x + first, n,
+                               has_minimum);
             }
         }
     }

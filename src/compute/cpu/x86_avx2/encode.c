@@ -12,7 +12,8 @@ struct scale {
 };
 
 static inline struct scale find_scale(__m256i largest) {
-    __m128i v = _mm_max_epi32(_mm256_castsi256_si128(largest), _mm256_extracti128_si256(largest, 1));
+    __m128i v =
+        _mm_max_epi32(_mm256_castsi256_si128(largest), _mm256_extracti128_si256(largest, 1));
     v = _mm_max_epi32(v, _mm_shuffle_epi32(v, 0x4e));
     v = _mm_max_epi32(v, _mm_shuffle_epi32(v, 0xb1));
     uint32_t bits = (uint32_t)_mm_cvtsi128_si32(v);
@@ -62,7 +63,8 @@ void fal_encode_q8_1_avx2(const float *x, void *blocks, int64_t n) {
         struct scale scale = find_scale(largest);
         __m256i codes = encode_32(x + i, scale.reciprocal);
         __m256i sums = sum_fours(codes);
-        int sum = sum_lanes(_mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1)));
+        int sum = sum_lanes(
+            _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1)));
         block->d = scale.d;
         block->s = scale.d * (float)sum;
         _mm256_storeu_si256((__m256i *)(void *)block->q, codes);

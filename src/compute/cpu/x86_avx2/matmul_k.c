@@ -12,13 +12,15 @@
 #include "quant/q6_k.h"
 #include "quant/q8_k.h"
 
-enum { MANY_PANELS = 4 /* panels that share a reading of the activations */ };
+enum {
+    MANY_PANELS = 4 /* panels that share a reading of the activations */
+};
 
 /* One block of eight rows. Vector g of codes holds columns 4 g .. 4 g + 3. */
 struct panel {
     uint8_t codes[64][FAL_PANEL_BYTES];
     int16_t scale[16][16]; /* [sub-block], twice per row; sub-blocks of 16 or 32 columns */
-    int16_t min[8][16];    /* [s]: per row, of columns 32 s .. 32 s + 15, then of the 16 after them */
+    int16_t min[8][16]; /* [s]: per row, of columns 32 s .. 32 s + 15, then of the 16 after them */
     float d[FAL_PANEL_ROWS], dmin[FAL_PANEL_ROWS];
 };
 
@@ -44,17 +46,21 @@ FAL_PANEL_INLINE void store_scales(struct panel *panel, int first, __m256i scale
 }
 
 /* Four signed scales per lane, for the 16-column sub-blocks from first on; codes carry an offset. */
-FAL_PANEL_INLINE void store_signed_scales(struct panel *panel, int first, __m256i scales, int offset_bits) {
+FAL_PANEL_INLINE void store_signed_scales(struct panel *panel, int first, __m256i scales,
+                                          int offset_bits) {
     panel_store(panel->scale[first], panel_signed_pair(scales, 0, 0));
     panel_store(panel->scale[first + 1], panel_signed_pair(scales, 1, 1));
     panel_store(panel->scale[first + 2], panel_signed_pair(scales, 2, 2));
     panel_store(panel->scale[first + 3], panel_signed_pair(scales, 3, 3));
-    panel_store(panel->min[first / 2], _mm256_slli_epi16(panel_signed_pair(scales, 0, 1), offset_bits));
-    panel_store(panel->min[first / 2 + 1], _mm256_slli_epi16(panel_signed_pair(scales, 2, 3), offset_bits));
+    panel_store(panel->min[first / 2],
+                _mm256_slli_epi16(panel_signed_pair(scales, 0, 1), offset_bits));
+    panel_store(panel->min[first / 2 + 1],
+                _mm256_slli_epi16(panel_signed_pair(scales, 2, 3), offset_bits));
 }
 
 /* Four codes of two bits from each byte: vector 8 k + j of a half from bits 2 k of vector j. */
-FAL_PANEL_INLINE void decode_two_bits(const fal_panel_rows *rows, size_t offset, struct panel *panel) {
+FAL_PANEL_INLINE void decode_two_bits(const fal_panel_rows *rows, size_t offset,
+                                      struct panel *panel) {
     __m256i bytes[8];
     for (int half = 0; half < 2; half++) {
         uint8_t(*codes)[FAL_PANEL_BYTES] = panel->codes + 32 * half;
@@ -68,7 +74,8 @@ FAL_PANEL_INLINE void decode_two_bits(const fal_panel_rows *rows, size_t offset,
     }
 }
 
-FAL_PANEL_INLINE void decode_nibbles(const fal_panel_rows *rows, size_t offset, struct panel *panel) {
+FAL_PANEL_INLINE void decode_nibbles(const fal_panel_rows *rows, size_t offset,
+                                     struct panel *panel) {
     __m256i bytes[8];
     for (int quarter = 0; quarter < 4; quarter++) {
         gather32(rows, offset + 32 * (size_t)quarter, bytes);
@@ -80,12 +87,14 @@ FAL_PANEL_INLINE void decode_nibbles(const fal_panel_rows *rows, size_t offset, 
 }
 
 /* Adds 1 << place to the codes of columns 32 n + k for every bit n of byte k. */
-FAL_PANEL_INLINE void add_high_bits(const fal_panel_rows *rows, size_t offset, int place, struct panel *panel) {
+FAL_PANEL_INLINE void add_high_bits(const fal_panel_rows *rows, size_t offset, int place,
+                                    struct panel *panel) {
     __m256i bytes[8];
     gather32(rows, offset, bytes);
     for (int j = 0; j < 8; j++) {
         for (int n = 0; n < 8; n++) {
-            __m256i bit = n < place ? _mm256_slli_epi16(bytes[j], place - n) : _mm256_srli_epi16(bytes[j], n - place);
+            __m256i bit = n < place ? _mm256_slli_epi16(bytes[j], place - n)
+                                    : _mm256_srli_epi16(bytes[j], n - place);
             uint8_t *codes = panel->codes[8 * n + j];
             panel_store(codes, _mm256_or_si256(panel_load(codes), masked(bit, 1 << place)));
         }
@@ -117,13 +126,15 @@ FAL_PANEL_INLINE void decode_q3_k(const fal_panel_rows *rows, size_t offset, str
         __m256i scales = _mm256_sub_epi8(_mm256_or_si256(nibbles, top), _mm256_set1_epi8(32));
         store_signed_scales(panel, 4 * j, scales, 2);
     }
-    _mm256_storeu_ps(panel->d, panel_low_f16(panel_gather2(rows, offset + offsetof(struct fal_q3_k, d))));
+    _mm256_storeu_ps(panel->d,
+                     panel_low_f16(panel_gather2(rows, offset + offsetof(struct fal_q3_k, d))));
     decode_two_bits(rows, offset + offsetof(struct fal_q3_k, qs), panel);
     add_high_bits(rows, offset + offsetof(struct fal_q3_k, hmask), 2, panel);
 }
 
 /* d, dmin and the twelve bytes of k_scales.h, which q4_k and q5_k begin with. */
-FAL_PANEL_INLINE void decode_k_scales(const fal_panel_rows *rows, size_t offset, struct panel *panel) {
+FAL_PANEL_INLINE void decode_k_scales(const fal_panel_rows *rows, size_t offset,
+                                      struct panel *panel) {
     __m256i head[4];
     panel_gather16(rows, offset, head);
     _mm256_storeu_ps(panel->d, panel_low_f16(head[0]));
@@ -158,12 +169,15 @@ FAL_PANEL_INLINE void decode_q6_k(const fal_panel_rows *rows, size_t offset, str
     for (int j = 0; j < 4; j++) {
         store_signed_scales(panel, 4 * j, scales[j], 5);
     }
-    _mm256_storeu_ps(panel->d, panel_low_f16(panel_gather2(rows, offset + offsetof(struct fal_q6_k, d))));
-    for (int part = 0; part < 4; part++) { /* 16 bytes of qh, with the 2 x 16 bytes of ql that they complete */
+    _mm256_storeu_ps(panel->d,
+                     panel_low_f16(panel_gather2(rows, offset + offsetof(struct fal_q6_k, d))));
+    for (int part = 0; part < 4;
+         part++) { /* 16 bytes of qh, with the 2 x 16 bytes of ql that they complete */
         __m256i first[4], second[4], high[4];
         size_t half = (size_t)part >> 1, sixteen = (size_t)(part & 1) * 16;
         panel_gather16(rows, offset + offsetof(struct fal_q6_k, ql) + 64 * half + sixteen, first);
-        panel_gather16(rows, offset + offsetof(struct fal_q6_k, ql) + 64 * half + 32 + sixteen, second);
+        panel_gather16(rows, offset + offsetof(struct fal_q6_k, ql) + 64 * half + 32 + sixteen,
+                       second);
         panel_gather16(rows, offset + offsetof(struct fal_q6_k, qh) + 32 * half + sixteen, high);
         uint8_t(*codes)[FAL_PANEL_BYTES] = panel->codes + 32 * half + 4 * (part & 1);
         for (int j = 0; j < 4; j++) {
@@ -172,14 +186,16 @@ FAL_PANEL_INLINE void decode_q6_k(const fal_panel_rows *rows, size_t offset, str
             panel_store(codes[j], _mm256_or_si256(panel_low_nibbles(first[j]), top));
             top = masked(_mm256_slli_epi16(h, 2), 48);
             panel_store(codes[j + 8], _mm256_or_si256(panel_low_nibbles(second[j]), top));
-            panel_store(codes[j + 16], _mm256_or_si256(panel_high_nibbles(first[j]), masked(h, 48)));
+            panel_store(codes[j + 16],
+                        _mm256_or_si256(panel_high_nibbles(first[j]), masked(h, 48)));
             top = masked(_mm256_srli_epi16(h, 2), 48);
             panel_store(codes[j + 24], _mm256_or_si256(panel_high_nibbles(second[j]), top));
         }
     }
 }
 
-FAL_PANEL_INLINE void decode_iq4_xs(const fal_panel_rows *rows, size_t offset, struct panel *panel) {
+FAL_PANEL_INLINE void decode_iq4_xs(const fal_panel_rows *rows, size_t offset,
+                                    struct panel *panel) {
     static const int8_t values[16] = FAL_IQ4_VALUES;
     const __m256i table = _mm256_broadcastsi128_si256(panel_load16((const uint8_t *)values));
     __m256i head[2]; /* d, scales_h; scales_l */
@@ -187,7 +203,8 @@ FAL_PANEL_INLINE void decode_iq4_xs(const fal_panel_rows *rows, size_t offset, s
     _mm256_storeu_ps(panel->d, panel_low_f16(head[0]));
     for (int j = 0; j < 8; j++) {
         __m256i low = _mm256_and_si256(_mm256_srli_epi32(head[1], 4 * j), _mm256_set1_epi32(15));
-        __m256i high = _mm256_and_si256(_mm256_srli_epi32(head[0], 16 + 2 * j), _mm256_set1_epi32(3));
+        __m256i high =
+            _mm256_and_si256(_mm256_srli_epi32(head[0], 16 + 2 * j), _mm256_set1_epi32(3));
         __m256i scale = _mm256_or_si256(low, _mm256_slli_epi32(high, 4));
         scale = _mm256_or_si256(scale, _mm256_slli_epi32(scale, 16));
         panel_store(panel->scale[j], _mm256_sub_epi16(scale, _mm256_set1_epi16(32)));
@@ -221,19 +238,21 @@ struct kind {
 };
 
 /* sums[t] += minima . sums of x */
-FAL_PANEL_INLINE void dot_lows(const struct panel *panel, const struct fal_q8_k *const *x, int n_tokens,
-                               __m256i *sums) {
+FAL_PANEL_INLINE void dot_lows(const struct panel *panel, const struct fal_q8_k *const *x,
+                               int n_tokens, __m256i *sums) {
     for (int s = 0; s < 8; s++) {
         __m256i min = panel_load(panel->min[s]);
         for (int t = 0; t < n_tokens; t++) {
-            sums[t] = _mm256_add_epi32(sums[t], _mm256_madd_epi16(min, panel_broadcast(x[t]->sums + 2 * s)));
+            sums[t] = _mm256_add_epi32(sums[t],
+                                       _mm256_madd_epi16(min, panel_broadcast(x[t]->sums + 2 * s)));
         }
     }
 }
 
 /* y += panel . tokens; x and y of token t at t * stride. */
-FAL_PANEL_INLINE void multiply_panel(const struct kind kind, const struct panel *panel, const char *x,
-                                     size_t x_row_bytes, int n_tokens, float *y, int64_t y_stride, int n_rows) {
+FAL_PANEL_INLINE void multiply_panel(const struct kind kind, const struct panel *panel,
+                                     const char *x, size_t x_row_bytes, int n_tokens, float *y,
+                                     int64_t y_stride, int n_rows) {
     const struct fal_q8_k *block[FAL_PANEL_TOKENS];
     __m256i sums[FAL_PANEL_TOKENS], lows[FAL_PANEL_TOKENS];
     for (int t = 0; t < n_tokens; t++) {
@@ -245,8 +264,8 @@ FAL_PANEL_INLINE void multiply_panel(const struct kind kind, const struct panel 
         for (int t = 0; t < n_tokens; t++) {
             codes[t] = block[t]->q + s * kind.columns_per_scale;
         }
-        panel_dot(panel->codes[s * kind.columns_per_scale / 4], kind.columns_per_scale / 4, kind.run, kind.is_signed,
-                  panel_load(panel->scale[s]), codes, n_tokens, sums);
+        panel_dot(panel->codes[s * kind.columns_per_scale / 4], kind.columns_per_scale / 4,
+                  kind.run, kind.is_signed, panel_load(panel->scale[s]), codes, n_tokens, sums);
     }
     if (kind.lows != NO_LOWS) dot_lows(panel, block, n_tokens, lows);
     __m256 d = _mm256_loadu_ps(panel->d);
@@ -264,15 +283,16 @@ FAL_PANEL_INLINE void multiply_panel(const struct kind kind, const struct panel 
 }
 
 /* Rows [row, row + n_panels * 8) with block `index`. */
-FAL_PANEL_INLINE void multiply_chunk(const struct kind kind, const fal_product *p, int64_t row, int n_panels,
-                                     const struct panel *panels, int64_t index) {
+FAL_PANEL_INLINE void multiply_chunk(const struct kind kind, const fal_product *p, int64_t row,
+                                     int n_panels, const struct panel *panels, int64_t index) {
     const char *x = (const char *)p->x + (size_t)index * sizeof(struct fal_q8_k);
     int64_t token = 0;
     for (; token + FAL_PANEL_TOKENS <= p->n_tokens; token += FAL_PANEL_TOKENS) {
         for (int i = 0; i < n_panels; i++) {
             int64_t at = row + i * FAL_PANEL_ROWS;
-            multiply_panel(kind, &panels[i], x + (size_t)token * p->x_row_bytes, p->x_row_bytes, FAL_PANEL_TOKENS,
-                           p->y + token * p->y_stride + at, p->y_stride, panel_n_rows(p, at));
+            multiply_panel(kind, &panels[i], x + (size_t)token * p->x_row_bytes, p->x_row_bytes,
+                           FAL_PANEL_TOKENS, p->y + token * p->y_stride + at, p->y_stride,
+                           panel_n_rows(p, at));
         }
     }
     for (; token < p->n_tokens; token++) {

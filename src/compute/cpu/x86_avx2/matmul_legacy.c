@@ -23,14 +23,16 @@ struct panel {
 };
 
 /* Decodes block `index` of the panel from the rows' bytes at offset. */
-typedef void decode_block(const fal_panel_rows *rows, size_t offset, struct panel *panel, int index);
+typedef void decode_block(const fal_panel_rows *rows, size_t offset, struct panel *panel,
+                          int index);
 
 FAL_PANEL_INLINE void store_scales(struct panel *panel, int index, __m256 d, __m256 m) {
     _mm256_storeu_ps(panel->d[index], d);
     _mm256_storeu_ps(panel->m[index], m);
 }
 
-FAL_PANEL_INLINE void decode_nibbles(const fal_panel_rows *rows, size_t offset, struct panel *panel, int index) {
+FAL_PANEL_INLINE void decode_nibbles(const fal_panel_rows *rows, size_t offset, struct panel *panel,
+                                     int index) {
     __m256i bytes[4];
     panel_gather16(rows, offset, bytes);
     for (int j = 0; j < 4; j++) {
@@ -42,26 +44,29 @@ FAL_PANEL_INLINE void decode_nibbles(const fal_panel_rows *rows, size_t offset, 
 /* The four bits of high from `first` on, as the fifth bits of four codes. */
 FAL_PANEL_INLINE __m256i fifth_bits(__m256i high, int first) {
     const int from = (first >> 3) * 0x01010101;
-    const __m256i order = _mm256_setr_epi32(from, from + 0x04040404, from + 0x08080808, from + 0x0c0c0c0c, from,
-                                            from + 0x04040404, from + 0x08080808, from + 0x0c0c0c0c);
+    const __m256i order =
+        _mm256_setr_epi32(from, from + 0x04040404, from + 0x08080808, from + 0x0c0c0c0c, from,
+                          from + 0x04040404, from + 0x08080808, from + 0x0c0c0c0c);
     const __m256i mask = _mm256_set1_epi32(first & 4 ? (int)0x80402010u : 0x08040201);
     __m256i bits = _mm256_and_si256(_mm256_shuffle_epi8(high, order), mask);
     return _mm256_and_si256(_mm256_cmpeq_epi8(bits, mask), _mm256_set1_epi8(16));
 }
 
-FAL_PANEL_INLINE void decode_five_bits(const fal_panel_rows *rows, size_t offset, __m256i high, struct panel *panel,
-                                       int index) {
+FAL_PANEL_INLINE void decode_five_bits(const fal_panel_rows *rows, size_t offset, __m256i high,
+                                       struct panel *panel, int index) {
     __m256i bytes[4];
     panel_gather16(rows, offset, bytes);
     for (int j = 0; j < 4; j++) {
         __m256i low_codes = _mm256_or_si256(panel_low_nibbles(bytes[j]), fifth_bits(high, 4 * j));
-        __m256i high_codes = _mm256_or_si256(panel_high_nibbles(bytes[j]), fifth_bits(high, 16 + 4 * j));
+        __m256i high_codes =
+            _mm256_or_si256(panel_high_nibbles(bytes[j]), fifth_bits(high, 16 + 4 * j));
         panel_store(panel->codes[index][j], low_codes);
         panel_store(panel->codes[index][j + 4], high_codes);
     }
 }
 
-FAL_PANEL_INLINE void decode_q4_0(const fal_panel_rows *rows, size_t offset, struct panel *panel, int index) {
+FAL_PANEL_INLINE void decode_q4_0(const fal_panel_rows *rows, size_t offset, struct panel *panel,
+                                  int index) {
     __m256i head[2];
     panel_gather8(rows, offset, head);
     __m256 d = panel_low_f16(head[0]);
@@ -69,30 +74,35 @@ FAL_PANEL_INLINE void decode_q4_0(const fal_panel_rows *rows, size_t offset, str
     decode_nibbles(rows, offset + offsetof(struct fal_q4_0, qs), panel, index);
 }
 
-FAL_PANEL_INLINE void decode_q4_1(const fal_panel_rows *rows, size_t offset, struct panel *panel, int index) {
+FAL_PANEL_INLINE void decode_q4_1(const fal_panel_rows *rows, size_t offset, struct panel *panel,
+                                  int index) {
     __m256i head[2];
     panel_gather8(rows, offset, head);
     store_scales(panel, index, panel_low_f16(head[0]), panel_high_f16(head[0]));
     decode_nibbles(rows, offset + offsetof(struct fal_q4_1, qs), panel, index);
 }
 
-FAL_PANEL_INLINE void decode_q5_0(const fal_panel_rows *rows, size_t offset, struct panel *panel, int index) {
+FAL_PANEL_INLINE void decode_q5_0(const fal_panel_rows *rows, size_t offset, struct panel *panel,
+                                  int index) {
     __m256i head[2]; /* d, low half of qh; high half of qh */
     panel_gather8(rows, offset, head);
     __m256 d = panel_low_f16(head[0]);
     store_scales(panel, index, d, _mm256_mul_ps(d, _mm256_set1_ps(-16.0f)));
-    __m256i high = _mm256_blend_epi16(_mm256_srli_epi32(head[0], 16), _mm256_slli_epi32(head[1], 16), 0xaa);
+    __m256i high =
+        _mm256_blend_epi16(_mm256_srli_epi32(head[0], 16), _mm256_slli_epi32(head[1], 16), 0xaa);
     decode_five_bits(rows, offset + offsetof(struct fal_q5_0, qs), high, panel, index);
 }
 
-FAL_PANEL_INLINE void decode_q5_1(const fal_panel_rows *rows, size_t offset, struct panel *panel, int index) {
+FAL_PANEL_INLINE void decode_q5_1(const fal_panel_rows *rows, size_t offset, struct panel *panel,
+                                  int index) {
     __m256i head[2]; /* d, m; qh */
     panel_gather8(rows, offset, head);
     store_scales(panel, index, panel_low_f16(head[0]), panel_high_f16(head[0]));
     decode_five_bits(rows, offset + offsetof(struct fal_q5_1, qs), head[1], panel, index);
 }
 
-FAL_PANEL_INLINE void decode_q8_0(const fal_panel_rows *rows, size_t offset, struct panel *panel, int index) {
+FAL_PANEL_INLINE void decode_q8_0(const fal_panel_rows *rows, size_t offset, struct panel *panel,
+                                  int index) {
     __m256i head[2], bytes[4];
     panel_gather8(rows, offset, head);
     _mm256_storeu_ps(panel->d[index], panel_low_f16(head[0]));
@@ -104,16 +114,20 @@ FAL_PANEL_INLINE void decode_q8_0(const fal_panel_rows *rows, size_t offset, str
     }
 }
 
-FAL_PANEL_INLINE void decode_iq4_nl(const fal_panel_rows *rows, size_t offset, struct panel *panel, int index) {
+FAL_PANEL_INLINE void decode_iq4_nl(const fal_panel_rows *rows, size_t offset, struct panel *panel,
+                                    int index) {
     static const int8_t values[16] = FAL_IQ4_VALUES;
-    const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)values));
+    const __m256i table =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)values));
     __m256i head[2], bytes[4];
     panel_gather8(rows, offset, head);
     _mm256_storeu_ps(panel->d[index], panel_low_f16(head[0]));
     panel_gather16(rows, offset + offsetof(struct fal_iq4_nl, qs), bytes);
     for (int j = 0; j < 4; j++) {
-        panel_store(panel->codes[index][j], _mm256_shuffle_epi8(table, panel_low_nibbles(bytes[j])));
-        panel_store(panel->codes[index][j + 4], _mm256_shuffle_epi8(table, panel_high_nibbles(bytes[j])));
+        panel_store(panel->codes[index][j],
+                    _mm256_shuffle_epi8(table, panel_low_nibbles(bytes[j])));
+        panel_store(panel->codes[index][j + 4],
+                    _mm256_shuffle_epi8(table, panel_high_nibbles(bytes[j])));
     }
 }
 
@@ -126,8 +140,9 @@ struct kind {
 };
 
 /* y += panel . tokens for n_blocks blocks; x and y of token t at t * stride. */
-FAL_PANEL_INLINE void multiply_panel(const struct kind kind, const struct panel *panel, int n_blocks, const char *x,
-                                     size_t x_row_bytes, int n_tokens, float *y, int64_t y_stride, int n_rows) {
+FAL_PANEL_INLINE void multiply_panel(const struct kind kind, const struct panel *panel,
+                                     int n_blocks, const char *x, size_t x_row_bytes, int n_tokens,
+                                     float *y, int64_t y_stride, int n_rows) {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256 acc[FAL_PANEL_TOKENS];
     for (int t = 0; t < n_tokens; t++) {
@@ -159,8 +174,8 @@ FAL_PANEL_INLINE void multiply_panel(const struct kind kind, const struct panel 
     }
 }
 
-FAL_PANEL_INLINE void decode_chunk(const struct kind kind, const fal_product *p, int64_t row, int64_t first, int n,
-                                   struct panel *panel) {
+FAL_PANEL_INLINE void decode_chunk(const struct kind kind, const fal_product *p, int64_t row,
+                                   int64_t first, int n, struct panel *panel) {
     fal_panel_rows rows = panel_rows_from(p, row);
     size_t offset = (size_t)first * kind.block_bytes;
     if (p->n_tokens < 8) panel_prefetch_next(p, row, offset, (size_t)n * kind.block_bytes);
@@ -170,22 +185,24 @@ FAL_PANEL_INLINE void decode_chunk(const struct kind kind, const fal_product *p,
 }
 
 /* Rows [row, row + n_panels * 8) with blocks [first, first + n). */
-FAL_PANEL_INLINE void multiply_chunk(const struct kind kind, const fal_product *p, int64_t row, int n_panels,
-                                     const struct panel *panels, int64_t first, int n) {
+FAL_PANEL_INLINE void multiply_chunk(const struct kind kind, const fal_product *p, int64_t row,
+                                     int n_panels, const struct panel *panels, int64_t first,
+                                     int n) {
     const char *x = (const char *)p->x + (size_t)first * sizeof(struct fal_q8_1);
     int64_t token = 0;
     for (; token + FAL_PANEL_TOKENS <= p->n_tokens; token += FAL_PANEL_TOKENS) {
         for (int i = 0; i < n_panels; i++) {
             int64_t at = row + i * FAL_PANEL_ROWS;
-            multiply_panel(kind, &panels[i], n, x + (size_t)token * p->x_row_bytes, p->x_row_bytes, FAL_PANEL_TOKENS,
-                           p->y + token * p->y_stride + at, p->y_stride, panel_n_rows(p, at));
+            multiply_panel(kind, &panels[i], n, x + (size_t)token * p->x_row_bytes, p->x_row_bytes,
+                           FAL_PANEL_TOKENS, p->y + token * p->y_stride + at, p->y_stride,
+                           panel_n_rows(p, at));
         }
     }
     for (; token < p->n_tokens; token++) {
         for (int i = 0; i < n_panels; i++) {
             int64_t at = row + i * FAL_PANEL_ROWS;
-            multiply_panel(kind, &panels[i], n, x + (size_t)token * p->x_row_bytes, p->x_row_bytes, 1,
-                           p->y + token * p->y_stride + at, p->y_stride, panel_n_rows(p, at));
+            multiply_panel(kind, &panels[i], n, x + (size_t)token * p->x_row_bytes, p->x_row_bytes,
+                           1, p->y + token * p->y_stride + at, p->y_stride, panel_n_rows(p, at));
         }
     }
 }

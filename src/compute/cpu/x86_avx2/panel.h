@@ -50,8 +50,9 @@ FAL_PANEL_INLINE __m256i panel_broadcast(const void *bytes) {
 FAL_PANEL_INLINE void panel_gather16(const fal_panel_rows *rows, size_t offset, __m256i out[4]) {
     __m256i pair[4]; /* rows i and i + 4 */
     for (int i = 0; i < 4; i++) {
-        pair[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(panel_load16(rows->at[i] + offset)),
-                                          panel_load16(rows->at[i + 4] + offset), 1);
+        pair[i] =
+            _mm256_inserti128_si256(_mm256_castsi128_si256(panel_load16(rows->at[i] + offset)),
+                                    panel_load16(rows->at[i + 4] + offset), 1);
     }
     __m256i a = _mm256_unpacklo_epi32(pair[0], pair[1]);
     __m256i b = _mm256_unpackhi_epi32(pair[0], pair[1]);
@@ -68,11 +69,14 @@ FAL_PANEL_INLINE void panel_gather8(const fal_panel_rows *rows, size_t offset, _
     __m128i pair[4];
     for (int i = 0; i < 4; i++) {
         __m128i even = _mm_loadl_epi64((const __m128i *)(const void *)(rows->at[2 * i] + offset));
-        __m128i odd = _mm_loadl_epi64((const __m128i *)(const void *)(rows->at[2 * i + 1] + offset));
+        __m128i odd =
+            _mm_loadl_epi64((const __m128i *)(const void *)(rows->at[2 * i + 1] + offset));
         pair[i] = _mm_unpacklo_epi32(even, odd);
     }
-    out[0] = _mm256_set_m128i(_mm_unpacklo_epi64(pair[2], pair[3]), _mm_unpacklo_epi64(pair[0], pair[1]));
-    out[1] = _mm256_set_m128i(_mm_unpackhi_epi64(pair[2], pair[3]), _mm_unpackhi_epi64(pair[0], pair[1]));
+    out[0] = _mm256_set_m128i(_mm_unpacklo_epi64(pair[2], pair[3]),
+                              _mm_unpacklo_epi64(pair[0], pair[1]));
+    out[1] = _mm256_set_m128i(_mm_unpackhi_epi64(pair[2], pair[3]),
+                              _mm_unpackhi_epi64(pair[0], pair[1]));
 }
 
 /* Bytes [offset, offset + 4) of each row. */
@@ -81,7 +85,8 @@ FAL_PANEL_INLINE __m256i panel_gather4(const fal_panel_rows *rows, size_t offset
     for (int i = 0; i < FAL_PANEL_ROWS; i++) {
         memcpy(&value[i], rows->at[i] + offset, sizeof value[i]);
     }
-    return _mm256_setr_epi32(value[0], value[1], value[2], value[3], value[4], value[5], value[6], value[7]);
+    return _mm256_setr_epi32(value[0], value[1], value[2], value[3], value[4], value[5], value[6],
+                             value[7]);
 }
 
 /* Bytes [offset, offset + 2) of each row, in the low half of its lane. */
@@ -90,13 +95,15 @@ FAL_PANEL_INLINE __m256i panel_gather2(const fal_panel_rows *rows, size_t offset
     for (int i = 0; i < FAL_PANEL_ROWS; i++) {
         memcpy(&value[i], rows->at[i] + offset, sizeof value[i]);
     }
-    return _mm256_setr_epi32(value[0], value[1], value[2], value[3], value[4], value[5], value[6], value[7]);
+    return _mm256_setr_epi32(value[0], value[1], value[2], value[3], value[4], value[5], value[6],
+                             value[7]);
 }
 
 /* The f16 in the low halves of the lanes. */
 FAL_PANEL_INLINE __m256 panel_low_f16(__m256i v) {
     v = _mm256_and_si256(v, _mm256_set1_epi32(0xffff));
-    return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+    return _mm256_cvtph_ps(
+        _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
 }
 
 FAL_PANEL_INLINE __m256 panel_high_f16(__m256i v) {
@@ -106,8 +113,9 @@ FAL_PANEL_INLINE __m256 panel_high_f16(__m256i v) {
 /* Byte `a` of each lane to its low 16 bits and byte `b` to its high ones, with zeros above. */
 FAL_PANEL_INLINE __m256i panel_pair(__m256i v, int a, int b) {
     const int lane = a | 0x80 << 8 | b << 16 | (int)(0x80u << 24);
-    const __m256i order = _mm256_setr_epi32(lane, lane + 0x00040004, lane + 0x00080008, lane + 0x000c000c, lane,
-                                            lane + 0x00040004, lane + 0x00080008, lane + 0x000c000c);
+    const __m256i order =
+        _mm256_setr_epi32(lane, lane + 0x00040004, lane + 0x00080008, lane + 0x000c000c, lane,
+                          lane + 0x00040004, lane + 0x00080008, lane + 0x000c000c);
     return _mm256_shuffle_epi8(v, order);
 }
 
@@ -129,8 +137,9 @@ FAL_PANEL_INLINE __m256i panel_high_nibbles(__m256i v) {
  * Codes are unsigned unless is_signed. `run` products of unsigned codes below 64 / run * 2 are added in 16 bits before
  * they meet the multiplier (pairs of 16 bits per row): 15 * 127 * 2 * 8, 31 * 127 * 2 * 4 and 63 * 127 * 2 * 2 fit.
  * Signed codes take run = 1: 128 * 127 * 2 just fits. */
-FAL_PANEL_INLINE void panel_dot(const uint8_t *codes, int n_vectors, int run, bool is_signed, __m256i multiplier,
-                                const int8_t *const *x, int n_tokens, __m256i *sums) {
+FAL_PANEL_INLINE void panel_dot(const uint8_t *codes, int n_vectors, int run, bool is_signed,
+                                __m256i multiplier, const int8_t *const *x, int n_tokens,
+                                __m256i *sums) {
     for (int first = 0; first < n_vectors; first += run) {
         __m256i partial[FAL_PANEL_TOKENS];
         for (int i = 0; i < run; i++) {
@@ -165,9 +174,11 @@ FAL_PANEL_INLINE int panel_n_rows(const fal_product *p, int64_t first) {
 }
 
 /* Asks for the bytes of the next panel, end to end, while bytes [offset, offset + bytes) of this one's rows are used. */
-FAL_PANEL_INLINE void panel_prefetch_next(const fal_product *p, int64_t row, size_t offset, size_t bytes) {
+FAL_PANEL_INLINE void panel_prefetch_next(const fal_product *p, int64_t row, size_t offset,
+                                          size_t bytes) {
     if (row + 2 * FAL_PANEL_ROWS > p->n_rows) return;
-    const char *next = (const char *)p->w + (size_t)(row + FAL_PANEL_ROWS) * p->w_row_bytes + offset * FAL_PANEL_ROWS;
+    const char *next = (const char *)p->w + (size_t)(row + FAL_PANEL_ROWS) * p->w_row_bytes
+                       + offset * FAL_PANEL_ROWS;
     for (size_t i = 0; i < bytes * FAL_PANEL_ROWS; i += 64) {
         _mm_prefetch(next + i, _MM_HINT_T1);
     }
