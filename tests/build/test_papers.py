@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-root, falconer = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+root, falconer = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
 findings = []
 
 
