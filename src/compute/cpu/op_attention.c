@@ -19,7 +19,8 @@ enum {
     MOST_PART_BYTES = 1 << 25 /* of partial results; beyond it spans are not split */
 };
 
-/* How the work of one segment is cut. Item numbers: token block, kv head, head block, span, the last fastest. */
+/* How the work of one segment is cut. Item numbers: token block, span, kv head, head block, the last fastest, so that the
+ * kv heads of the same cells, which share pages, follow each other. */
 typedef struct segment_cut {
     int64_t first_item, n_items;
     int64_t first_part; /* of its rows of partial results */
@@ -108,12 +109,12 @@ static item item_at(const attention_work *work, int64_t number) {
         segment++;
     number -= cut->first_item;
     item found = {.segment = segment, .cut = cut};
-    found.span = number % cut->n_spans;
-    number /= cut->n_spans;
     int block = (int)(number % cut->n_head_blocks);
     number /= cut->n_head_blocks;
     found.kv_head = (int)(number % work->a->n_kv_heads);
-    int64_t token_block = number / work->a->n_kv_heads;
+    number /= work->a->n_kv_heads;
+    found.span = number % cut->n_spans;
+    int64_t token_block = number / cut->n_spans;
     int heads = work->a->n_heads / work->a->n_kv_heads;
     int first = block * cut->heads_per_block;
     found.n_heads = heads - first < cut->heads_per_block ? heads - first : cut->heads_per_block;

@@ -19,7 +19,10 @@ static double gelu_erf(double x) {
 
 static double gelu_tanh(double x) {
     const double pi = 3.14159265358979323846;
-    return x * (1.0 + tanh(sqrt(2.0 / pi) * (x + 0.044715 * x * x * x))) / 2.0;
+    double z = sqrt(2.0 / pi) * (x + 0.044715 * x * x * x);
+    return x
+           / (1.0
+              + exp(-2.0 * z)); /* (1 + tanh(z)) / 2 is 1 / (1 + exp(-2 z)), without cancellation */
 }
 
 static void map(fal_tensor y, fal_tensor x, double (*function)(double)) {

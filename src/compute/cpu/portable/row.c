@@ -57,7 +57,13 @@ static inline float gelu_erf(float x) {
     float lost = (float)((double)a * (double)a - (double)square);
     float e = exp_nonpositive(-0.5f * square);
     float tail = (e - e * (0.5f * lost)) * (quotient * t);
-    return x * (x < 0.0f ? tail : 1.0f - tail);
+    float slope = FAL_MIDDLE_M5 * square + FAL_MIDDLE_M4;
+    slope = slope * square + FAL_MIDDLE_M3;
+    slope = slope * square + FAL_MIDDLE_M2;
+    slope = slope * square + FAL_MIDDLE_M1;
+    slope = slope * square + FAL_MIDDLE_M0;
+    float side = x < 0.0f ? tail : 1.0f - tail;
+    return x * (a < FAL_MIDDLE_LARGEST ? 0.5f + x * slope : side);
 }
 
 void fal_gelu_erf_row_portable(float *y, const float *x, int64_t n) {

@@ -100,6 +100,16 @@ static inline void load_values(const fal_attend_span *s, const attend_tile *tile
     }
 }
 
+/* Cells of one kv head lie far apart, which the processor's own prefetching does not follow. */
+static inline void prefetch_cells(const void *cells, size_t cell_bytes, int begin, int end,
+                                  size_t row_bytes) {
+    for (int cell = begin; cell < end; cell++) {
+        const char *row = (const char *)cells + (size_t)cell * cell_bytes;
+        for (size_t i = 0; i < row_bytes; i += 64)
+            _mm_prefetch(row + i, _MM_HINT_T0);
+    }
+}
+
 /* scores [n_rows, TILE] from column `cell` on: products of queries and keys, n_rows by 8 * n_vectors. */
 static inline void score_block(const int n_rows, const int n_vectors, const float *query,
                                int head_dim, const float *keys, float *scores) {
@@ -263,13 +273,19 @@ static inline void attend(const fal_attend_span *s, const bool is_half) {
     attend_tile tile = {.keys = s->scratch};
     tile.values = tile.keys + (int64_t)TILE * s->head_dim;
     tile.weights = tile.values + TILE * s->sums_stride;
+    size_t row_bytes = (size_t)s->head_dim * (is_half ? sizeof(uint16_t) : sizeof(float));
     int q = 0;
     for (; tile.first < s->n_cells; tile.first += TILE) {
         tile.n_cells = s->n_cells - tile.first < TILE ? s->n_cells - tile.first : TILE;
         while (q < s->n_queries && s->n_visible[q] <= tile.first)
             q++;
         if (q == s->n_queries) return;
+        int end = tile.first + tile.n_cells;
+        int next_end = end + TILE < s->n_cells ? end + TILE : s->n_cells;
+        if (tile.first == 0) prefetch_cells(s->keys, s->key_bytes, 0, end, row_bytes);
+        prefetch_cells(s->values, s->value_bytes, tile.first, end, row_bytes);
         load_keys(s, &tile, is_half);
+        prefetch_cells(s->keys, s->key_bytes, end, next_end, row_bytes);
         load_values(s, &tile, is_half);
         for (int block = q; block < s->n_queries; block += ROWS) {
             int n_rows = s->n_queries - block < ROWS ? s->n_queries - block : ROWS;

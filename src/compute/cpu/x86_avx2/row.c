@@ -101,7 +101,16 @@ static inline __m256 gelu_erf(__m256 x) {
     __m256 e = exp_nonpositive(_mm256_mul_ps(_mm256_set1_ps(-0.5f), square));
     e = _mm256_fnmadd_ps(e, _mm256_mul_ps(_mm256_set1_ps(0.5f), lost), e);
     __m256 tail = _mm256_mul_ps(e, _mm256_mul_ps(quotient, t));
-    return _mm256_mul_ps(x, _mm256_blendv_ps(_mm256_sub_ps(one, tail), tail, x));
+    __m256 slope = _mm256_set1_ps(FAL_MIDDLE_M5);
+    slope = _mm256_fmadd_ps(slope, square, _mm256_set1_ps(FAL_MIDDLE_M4));
+    slope = _mm256_fmadd_ps(slope, square, _mm256_set1_ps(FAL_MIDDLE_M3));
+    slope = _mm256_fmadd_ps(slope, square, _mm256_set1_ps(FAL_MIDDLE_M2));
+    slope = _mm256_fmadd_ps(slope, square, _mm256_set1_ps(FAL_MIDDLE_M1));
+    slope = _mm256_fmadd_ps(slope, square, _mm256_set1_ps(FAL_MIDDLE_M0));
+    __m256 middle = _mm256_fmadd_ps(x, slope, _mm256_set1_ps(0.5f));
+    __m256 side = _mm256_blendv_ps(_mm256_sub_ps(one, tail), tail, x);
+    __m256 is_middle = _mm256_cmp_ps(a, _mm256_set1_ps(FAL_MIDDLE_LARGEST), _CMP_LT_OQ);
+    return _mm256_mul_ps(x, _mm256_blendv_ps(side, middle, is_middle));
 }
 
 static inline __m256 gelu_tanh(__m256 x) {
