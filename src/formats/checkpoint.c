@@ -132,11 +132,12 @@ static fal_status read_index(fal_checkpoint *c, const char *directory, const cha
 
 /* ---- the face ---- */
 
-static bool is_there(const char *directory, const char *name) {
+static fal_status find_in(const char *directory, const char *name, bool *found, fal_error *err) {
     char *path = fal_path_join(directory, name);
-    bool found = path && fal_file_exists(path);
+    if (!path) return fal_fail_memory(err, strlen(directory) + strlen(name) + 2);
+    *found = fal_file_exists(path);
     fal_free(path);
-    return found;
+    return FAL_OK;
 }
 
 /* Shards without their index are the usual sign of a download that was cut short. */
@@ -144,9 +145,11 @@ static fal_status fail_without_files(const char *directory, fal_error *err) {
     for (int i = 0; i < N_CANDIDATES; i++) {
         for (int n = 1; candidates[i].shard_prefix && n <= MAX_SHARDS; n++) {
             char name[64];
+            bool found = false;
             snprintf(name, sizeof name, "%s%05d%s", candidates[i].shard_prefix, n,
                      candidates[i].shard_suffix);
-            if (!is_there(directory, name)) continue;
+            FAL_TRY(find_in(directory, name, &found, err));
+            if (!found) continue;
             return fal_fail(err, FAL_E_NOT_FOUND, "'%s' holds '%s', but the index '%s' is missing",
                             directory, name, candidates[i].name);
         }
@@ -157,7 +160,9 @@ static fal_status fail_without_files(const char *directory, fal_error *err) {
 
 static fal_status read_directory(fal_checkpoint *c, const char *directory, fal_error *err) {
     for (int i = 0; i < N_CANDIDATES; i++) {
-        if (!is_there(directory, candidates[i].name)) continue;
+        bool found = false;
+        FAL_TRY(find_in(directory, candidates[i].name, &found, err));
+        if (!found) continue;
         if (candidates[i].shard_prefix)
             return read_index(c, directory, candidates[i].name, candidates[i].read, err);
         return add_file(c, directory, candidates[i].name, candidates[i].read, err);

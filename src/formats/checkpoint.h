@@ -19,7 +19,9 @@ typedef struct fal_checkpoint_tensor {
 
 /* Opens the tensors of directory. Looks for model.safetensors.index.json, model.safetensors,
  * pytorch_model.bin.index.json, pytorch_model.bin, in this order.
- * Fails: NOT_FOUND (none of them), IO, FORMAT (damaged, naming file and thing), UNSUPPORTED (a data type), MEMORY. */
+ * Tensors of other types than f32, f16 and bf16 are left out.
+ * Fails: NOT_FOUND (none of them), IO, FORMAT (damaged, naming file and thing), UNSUPPORTED (what a PyTorch file
+ * may hold beyond plain tensors), MEMORY. */
 fal_status fal_checkpoint_open(fal_checkpoint **out, const char *directory, fal_error *err);
 void fal_checkpoint_close(fal_checkpoint *c);
 

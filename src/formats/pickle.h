@@ -53,6 +53,7 @@ fal_status fal_pickle_read(fal_pickle **out, const void *data, size_t length,
                            const fal_pickle_name *allowed, int n_allowed, fal_error *err);
 void fal_pickle_close(fal_pickle *p);
 
+/* The value that the pickle makes. */
 const fal_pickle_value *fal_pickle_root(const fal_pickle *p);
 
 /* Walks the items of v: *cursor begins as v->first. False at the end. */
