@@ -253,7 +253,7 @@ def emptied(*parts):
     return folder
 
 
-def write_folder(name, config, tokenizer, eos, W, save, dtype, merges_as_pairs=False):
+def write_folder(name, config, tokenizer, eos, W, save, dtype, expected, merges_as_pairs=False):
     folder = emptied(name)
     names = {'BF16': 'bfloat16', 'F16': 'float16', 'F32': 'float32'}
     write_json(os.path.join(folder, 'config.json'), dict(config, torch_dtype=names[dtype]), indent=1)
@@ -262,6 +262,7 @@ def write_folder(name, config, tokenizer, eos, W, save, dtype, merges_as_pairs=F
                dict(tokenizer_class='PreTrainedTokenizerFast', eos_token=eos, model_max_length=2048,
                     add_prefix_space=False))
     save(folder, W, dtype)
+    write_expected(folder, dict(stored=dtype.lower(), **expected))
     return folder
 
 
@@ -286,9 +287,9 @@ def make_falcon_7b(name):
                                 num_kv_heads=s['heads'])
     W, (plain, methods), seed = suitable(s, 'BF16', 716, lambda W: (
         expect_all(s, W, tokenizer, PROMPTS), expect_methods(s, W, tokenizer, METHODS, 64)))
-    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'BF16')
     about = dict(rope_method='none', rope_factor=1.0, rope_gain=1.0)
-    write_expected(folder, dict(settings=facts(s, trained_context=2048, n_context=2048, **about), default=plain))
+    expected = dict(settings=facts(s, trained_context=2048, n_context=2048, **about), default=plain)
+    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'BF16', expected)
     write_variant(folder, 'variant-context-64', dict(config, max_position_embeddings=64), dict(
         settings=facts(s, trained_context=64, n_context=64, **about), default=plain[-1:], context=methods))
     return seed
@@ -305,10 +306,10 @@ def make_falcon_40b(name):
     W, (extended, plain, methods), seed = suitable(s, 'BF16', 4002, lambda W: (
         expect_all(s, W, tokenizer, PROMPTS, context), expect_all(s, W, tokenizer, PROMPTS),
         expect_methods(s, W, tokenizer, ['ntk-by-parts', 'yarn'], 2048)))
-    folder = write_folder(name, alfred, tokenizer, '<end_message>', W, save_sharded_safetensors, 'BF16')
-    write_expected(folder, dict(default=extended, settings=facts(
+    expected = dict(default=extended, settings=facts(
         s, trained_context=2048, n_context=8192, rope_method='ntk-yarn', rope_factor=4.0,
-        rope_gain=1 + 0.1 * np.log(4.0))))
+        rope_gain=1 + 0.1 * np.log(4.0)))
+    folder = write_folder(name, alfred, tokenizer, '<end_message>', W, save_sharded_safetensors, 'BF16', expected)
     write_variant(folder, 'variant-rope-scaling', dict(alfred, rope_scaling=scaling))
     write_variant(folder, 'variant-plain', dict(config, multi_query=True), dict(
         default=plain, context=methods, settings=facts(
@@ -326,9 +327,9 @@ def make_falcon_11b(name):
                            max_position_embeddings=8192, rope_theta=500042.0, rope_scaling=None,
                            tie_word_embeddings=False)
     W, plain, seed = suitable(s, 'BF16', 1101, lambda W: expect_all(s, W, tokenizer, PROMPTS))
-    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'BF16')
-    write_expected(folder, dict(default=plain, settings=facts(
-        s, trained_context=8192, n_context=8192, rope_method='none', rope_factor=1.0, rope_base=500042.0)))
+    expected = dict(default=plain, settings=facts(
+        s, trained_context=8192, n_context=8192, rope_method='none', rope_factor=1.0, rope_base=500042.0))
+    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'BF16', expected)
     return seed
 
 
@@ -339,8 +340,8 @@ def make_falcon_180b(name):
     config = falcon_config(s, multi_query=True, parallel_attn=True, new_decoder_architecture=True,
                            ffn_hidden_size=s['ffn'])
     W, plain, seed = suitable(s, 'F16', 18018, lambda W: expect_all(s, W, tokenizer, PROMPTS))
-    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'F16', merges_as_pairs=True)
-    write_expected(folder, dict(default=plain, settings=facts(s, trained_context=2048, n_context=2048)))
+    expected = dict(default=plain, settings=facts(s, trained_context=2048, n_context=2048))
+    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'F16', expected, merges_as_pairs=True)
     return seed
 
 
@@ -352,9 +353,9 @@ def make_falcon_rw(name):
     config = falcon_config(s, multi_query=False, parallel_attn=False, new_decoder_architecture=False)
     config.update(bos_token_id=0, eos_token_id=0)
     W, plain, seed = suitable(s, 'BF16', 1022, lambda W: expect_all(s, W, tokenizer, PROMPTS[1:]))
-    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'BF16')
-    write_expected(folder, dict(default=plain, settings=facts(
-        s, trained_context=2048, n_context=2048, rope_method='alibi')))
+    expected = dict(default=plain, settings=facts(
+        s, trained_context=2048, n_context=2048, rope_method='alibi'))
+    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'BF16', expected)
     return seed
 
 
@@ -365,9 +366,9 @@ def make_falcon_rw_even(name):
     tokenizer = Tokenizer('falcon', 320)
     config = falcon_config(s, multi_query=False, parallel_attn=False, new_decoder_architecture=False)
     W, plain, seed = suitable(s, 'F32', 2083, lambda W: expect_all(s, W, tokenizer, PROMPTS))
-    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'F32')
-    write_expected(folder, dict(default=plain, settings=facts(
-        s, trained_context=2048, n_context=2048, rope_method='alibi')))
+    expected = dict(default=plain, settings=facts(
+        s, trained_context=2048, n_context=2048, rope_method='alibi'))
+    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'F32', expected)
     return seed
 
 
@@ -379,9 +380,9 @@ def make_starcoder(name):
     exact = dict(s, gelu_tanh=False)
     W, (tanh, erf), seed = suitable(s, 'F16', 1501, lambda W: (
         expect_all(s, W, tokenizer, [CODE, 'The falcon']), expect_all(exact, W, tokenizer, [CODE, 'The falcon'])))
-    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'F16')
     about = facts(s, trained_context=s['positions'], n_context=s['positions'], rope_method='learned')
-    write_expected(folder, dict(default=tanh, settings=about))
+    expected = dict(default=tanh, settings=about)
+    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_safetensors, 'F16', expected)
     write_variant(folder, 'variant-gelu', dict(config, activation_function='gelu'), dict(default=erf, settings=about))
     return seed
 
@@ -392,8 +393,8 @@ def make_torch_shards(name):
     tokenizer = Tokenizer('falcon', 320)
     config = refined_web_config(s, model_type='RefinedWebModel', multi_query=True, parallel_attn=True)
     W, plain, seed = suitable(s, 'BF16', 303, lambda W: expect_all(s, W, tokenizer, PROMPTS[:2]))
-    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_sharded_bin, 'BF16')
-    write_expected(folder, dict(default=plain, settings=facts(s)))
+    expected = dict(default=plain, settings=facts(s))
+    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_sharded_bin, 'BF16', expected)
     return seed
 
 
@@ -403,8 +404,8 @@ def make_torch_shared(name):
     tokenizer = Tokenizer('falcon', 320)
     config = falcon_config(s, multi_query=True, parallel_attn=True, new_decoder_architecture=True)
     W, plain, seed = suitable(s, 'F16', 506, lambda W: expect_all(s, W, tokenizer, PROMPTS[:2]))
-    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_shared_bin, 'F16')
-    write_expected(folder, dict(default=plain, settings=facts(s)))
+    expected = dict(default=plain, settings=facts(s))
+    folder = write_folder(name, config, tokenizer, '<|endoftext|>', W, save_shared_bin, 'F16', expected)
     return seed
 
 
