@@ -7,9 +7,9 @@
 #include <math.h>
 
 /* The bits of the largest magnitude. Magnitudes order as integers, and not-a-number lies above infinity. */
-static uint32_t largest_bits(const float *x, int n) {
+static uint32_t largest_bits(const float *x, size_t n) {
     uint32_t largest = 0;
-    for (int i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         uint32_t bits = fal_bits_from_f32(x[i]) & 0x7fffffffu;
         if (bits > largest) largest = bits;
     }
@@ -17,23 +17,23 @@ static uint32_t largest_bits(const float *x, int n) {
 }
 
 /* Fills q [n] and returns the block's scale. */
-static float encode_codes(const float *x, int8_t *q, int n) {
+static float encode_codes(const float *x, int8_t *q, size_t n) {
     uint32_t largest = largest_bits(x, n);
     float d = fal_f32_from_bits(largest) / 127.0f;
     if (largest >= 0x7f800000u || d < FLT_MIN) {
-        memset(q, 0, (size_t)n);
+        memset(q, 0, n);
         return largest >= 0x7f800000u ? fal_f32_from_bits(0x7fc00000u) : 0.0f;
     }
     float reciprocal = 1.0f / d;
-    for (int i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         q[i] = (int8_t)lrintf(x[i] * reciprocal);
     }
     return d;
 }
 
-static int sum_codes(const int8_t *q, int n) {
+static int sum_codes(const int8_t *q, size_t n) {
     int sum = 0;
-    for (int i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         sum += q[i];
     }
     return sum;
