@@ -113,7 +113,7 @@ static double number_of(const struct span *s, float number) {
 static void compare_query(fal_kernelcheck *c, const struct span *s, int q,
                           const struct part *part) {
     const double epsilon = (double)FLT_EPSILON;
-    double scores[MAX_CELLS], largest = -INFINITY, total = 0.0, error = 0.0;
+    double scores[MAX_CELLS], largest = (double)-INFINITY, total = 0.0, error = 0.0;
     int n = s->n_visible[q];
     for (int cell = 0; cell < n; cell++) {
         double score = 0.0, magnitude = 0.0;
