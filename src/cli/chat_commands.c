@@ -22,6 +22,10 @@ const fal_option fal_chat_setting_rows[] = {
     {0}
 };
 
+enum {
+    FILE_VERSION = 1
+};
+
 typedef fal_status slash_function(fal_chat *chat, const char *argument, fal_error *err);
 
 typedef struct slash_command {
@@ -182,11 +186,13 @@ static fal_status write_text(const char *path, const char *text, fal_error *err)
 
 static fal_status slash_save(fal_chat *chat, const char *argument, fal_error *err) {
     if (!argument[0]) return fal_fail(err, FAL_E_ARGUMENT, "/save: a file's name is missing");
-    json_t *all = fal_conversation_to_json(&chat->conversation);
-    json_object_set_new(all, "settings", settings_to_json(&chat->settings));
+    json_t *all = json_object(), *conversation = fal_conversation_to_json(&chat->conversation);
+    json_object_set_new(all, "falconer_conversation", json_integer(FILE_VERSION));
     json_object_set_new(all, "model", fal_json_text(chat->model_file, strlen(chat->model_file)));
     json_object_set_new(all, "chat_format", json_string(fal_chat_format_name(chat->format)));
-    json_object_set_new(all, "falconer_conversation", json_integer(1));
+    json_object_set_new(all, "settings", settings_to_json(&chat->settings));
+    json_object_update(all, conversation);
+    json_decref(conversation);
     char *text = json_dumps(all, JSON_INDENT(1));
     fal_status status = text ? write_text(argument, text, err) : fal_fail_memory(err, 0);
     free(text);
@@ -203,7 +209,10 @@ static fal_status slash_load(fal_chat *chat, const char *argument, fal_error *er
     fal_chat_settings settings = chat->settings;
     fal_status status = FAL_OK;
     FAL_TRY_OUT(fal_json_read_file(&all, argument, err));
-    status = fal_conversation_from_json(&loaded, all, err);
+    const json_t *version = json_object_get(all, "falconer_conversation");
+    if (version && json_integer_value(version) != FILE_VERSION)
+        status = fal_fail(err, FAL_E_UNSUPPORTED, "falconer_conversation: not %d", FILE_VERSION);
+    if (status == FAL_OK) status = fal_conversation_from_json(&loaded, all, err);
     if (status == FAL_OK)
         status = settings_from_json(&settings, json_object_get(all, "settings"), err);
     if (status != FAL_OK) {

@@ -29,19 +29,6 @@ static void count_line(const char *name, int64_t value) {
     if (value) line(name, "%" PRId64, value);
 }
 
-/* 41.84 B, 7.2 M, 812 */
-static const char *format_count(char *out, size_t size, double n) {
-    if (n >= 1e9)
-        snprintf(out, size, "%.2f B", n / 1e9);
-    else if (n >= 1e6)
-        snprintf(out, size, "%.2f M", n / 1e6);
-    else if (n >= 1e4)
-        snprintf(out, size, "%.1f K", n / 1e3);
-    else
-        snprintf(out, size, "%.0f", n);
-    return out;
-}
-
 static void print_model(const fal_inspected *in) {
     char count[32];
     heading("Model");
@@ -49,8 +36,10 @@ static void print_model(const fal_inspected *in) {
          in->is_known || !fal_gguf_tensor_count(in->gguf) ? "" : " (cannot be run)");
     if (in->params_error.status != FAL_OK) line("", "%s", in->params_error.message);
     if (in->name[0]) line("name", "%s", in->name);
-    if (in->n_parameters > 0)
-        line("parameters", "%s", format_count(count, sizeof count, in->n_parameters));
+    if (in->n_parameters > 0) {
+        fal_format_count(count, sizeof count, in->n_parameters);
+        line("parameters", "%s", count);
+    }
     count_line("layers", in->n_layers);
     if (in->n_heads)
         line("heads", "%" PRId64 " of %" PRId64 ", %" PRId64 " for keys and values", in->n_heads,
@@ -60,24 +49,25 @@ static void print_model(const fal_inspected *in) {
     count_line("vocabulary", in->n_vocab);
 }
 
+static void print_type(const fal_inspected *in, const fal_type_share *t) {
+    char count[32], size[32];
+    fal_format_bytes(size, sizeof size, (double)t->bytes);
+    fal_format_count(count, sizeof count, t->n_parameters);
+    printf("  %-8s %8d %12s %7.2f%% %12.3f %12s\n", t->name, t->n_tensors, count,
+           100 * t->n_parameters / in->n_parameters, fal_bits_per_weight(t->n_parameters, t->bytes),
+           size);
+}
+
 static void print_types(const fal_inspected *in) {
     if (!in->n_types) return;
     heading("Number types");
     printf("  %-8s %8s %12s %8s %12s %12s\n", "type", "tensors", "parameters", "share",
            "bits/weight", "size");
-    char count[32], size[32];
-    for (int i = 0; i < in->n_types; i++) {
-        const fal_type_share *t = &in->types[i];
-        fal_format_bytes(size, sizeof size, (double)t->bytes);
-        printf("  %-8s %8d %12s %7.2f%% %12.3f %12s\n", t->name, t->n_tensors,
-               format_count(count, sizeof count, t->n_parameters),
-               100 * t->n_parameters / in->n_parameters,
-               fal_bits_per_weight(t->n_parameters, t->bytes), size);
-    }
-    fal_format_bytes(size, sizeof size, (double)in->weight_bytes);
-    printf("  %-8s %8d %12s %7.2f%% %12.3f %12s\n", "all", fal_gguf_tensor_count(in->gguf),
-           format_count(count, sizeof count, in->n_parameters), 100.0,
-           fal_bits_per_weight(in->n_parameters, in->weight_bytes), size);
+    for (int i = 0; i < in->n_types; i++)
+        print_type(in, &in->types[i]);
+    const fal_type_share all = {"all", fal_gguf_tensor_count(in->gguf), in->n_parameters,
+                                in->weight_bytes};
+    print_type(in, &all);
 }
 
 static bool ends_with(const char *text, const char *end) {

@@ -86,15 +86,16 @@ static void show_facts(const fal_model_choice *choice, const fal_model *model,
                             "see --context-method",
                             n_context, info->n_context);
     if (!choice->verbose) return;
-    char weights[32], cache[32];
+    char weights[32], cache[32], count[32];
+    fal_format_count(count, sizeof count, (double)info->n_parameters);
     fal_format_bytes(weights, sizeof weights, (double)info->weight_bytes);
     fal_format_bytes(cache, sizeof cache,
                      (double)fal_model_kv_bytes(model, (int)n_context, choice->kv_type));
     fal_terminal_notice(
-        "opened %s in %.2f s: %s, %.3g B parameters, weights %s, cache %s for %zu tokens, %s, "
+        "opened %s in %.2f s: %s, %s parameters, weights %s, cache %s for %zu tokens, %s, "
         "%d threads on %s (%s)",
-        choice->file, seconds, info->architecture, (double)info->n_parameters / 1e9, weights, cache,
-        n_context, info->rope_method, info->n_threads, info->device, info->kernel_set);
+        choice->file, seconds, info->architecture, count, weights, cache, n_context,
+        info->rope_method, info->n_threads, info->device, info->kernel_set);
 }
 
 fal_status fal_model_choice_open(const fal_model_choice *choice, const char *hint,

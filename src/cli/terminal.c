@@ -120,6 +120,15 @@ void fal_format_bytes(char *out, size_t size, double bytes) {
              bytes, units[unit]);
 }
 
+void fal_format_count(char *out, size_t size, double n) {
+    if (n >= 1e9)
+        snprintf(out, size, "%.2f B", n / 1e9);
+    else if (n >= 1e6)
+        snprintf(out, size, "%.2f M", n / 1e6);
+    else
+        snprintf(out, size, "%.0f", n);
+}
+
 void fal_format_duration(char *out, size_t size, double seconds) {
     long total = seconds < 0 ? 0 : seconds > 1e8 ? 100000000 : (long)(seconds + 0.5);
     if (total >= 3600)

@@ -43,6 +43,8 @@ void fal_print_quoted(FILE *stream, const char *text, size_t length);
 
 /* "1.4 GiB", "312 KiB"; writes at most size bytes. */
 void fal_format_bytes(char *out, size_t size, double bytes);
+/* "41.84 B", "7.20 M", "812". */
+void fal_format_count(char *out, size_t size, double n);
 /* "1:02:03", "0:42". */
 void fal_format_duration(char *out, size_t size, double seconds);
 

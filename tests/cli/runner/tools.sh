@@ -22,17 +22,10 @@ need() {
     command -v "$1" >/dev/null || skip "$1 is not installed"
 }
 
-# The path of a tiny model in $MODEL: falcon-7b-like, falcon-40b-like, ... Converted checkpoints are f32.
+# The path of a tiny f32 model in $MODEL, made from a checkpoint of tests/golden/models.
 model() {
-    MODEL=$SOURCE_DIR/tests/golden/models/$1.gguf
-    [ -f "$MODEL" ] && return
     MODEL=$TEMP/$1.gguf
-    for folder in "$SOURCE_DIR/tests/golden/$1" "$SOURCE_DIR/../shared/fixtures/$1"; do
-        [ -f "$folder/config.json" ] || continue
-        "$FALCONER" convert --quiet --type f32 "$folder" "$MODEL" || fail "cannot convert $folder"
-        return
-    done
-    skip "no tiny model $1"
+    "$FALCONER" convert --quiet --type f32 "$SOURCE_DIR/tests/golden/models/$1" "$MODEL" || fail "cannot convert $1"
 }
 
 # The commands of the program, one per line.
