@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Writes the hand-made seeds of corpus/: small valid files and one file per kind of damage. What fuzzing adds lies beside
+them under the hash of its contents. Usage: make_seeds.py, in any folder."""
+import json
+import pathlib
+import pickletools
+import struct
+import zlib
+
+corpus = pathlib.Path(__file__).parent / "corpus"
+
+
+def write(name, seeds):
+    folder = corpus / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed, data in seeds.items():
+        (folder / seed).write_bytes(data)
+
+
+# GGUF: (key, type, bytes of the value), (name, dims innermost first, type, offset)
+def length(version, n):
+    return struct.pack("<I" if version == 1 else "<Q", n % 2 ** (32 if version == 1 else 64))
+
+
+def text(version, data):
+    return length(version, len(data)) + data
+
+
+def gguf(version=3, values=(), tensors=(), data=b"", n_values=None, n_tensors=None, magic=b"GGUF"):
+    out = magic + struct.pack("<I", version)
+    out += length(version, len(tensors) if n_tensors is None else n_tensors)
+    out += length(version, len(values) if n_values is None else n_values)
+    for key, kind, value in values:
+        out += text(version, key) + struct.pack("<I", kind) + value
+    for name, dims, kind, offset in tensors:
+        out += text(version, name) + struct.pack("<I", len(dims))
+        out += b"".join(length(version, d) for d in dims) + struct.pack("<IQ", kind, offset)
+    if tensors:
+        out += bytes(-len(out) % 32) + data
+    return out
+
+
+def array(version, kind, n, data):
+    return struct.pack("<I", kind) + length(version, n) + data
+
+
+def all_values(v):
+    sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+    values = [(b"scalar.%d" % k, k, b"\1" * n) for k, n in sizes.items()]
+    values += [(b"array.%d" % k, 9, array(v, k, 3, b"\1" * 3 * n)) for k, n in sizes.items()]
+    values += [(b"text", 8, text(v, b"falcon")), (b"texts", 9, array(v, 8, 2, text(v, b"a") + text(v, b"")))]
+    return values
+
+
+def write_gguf():
+    f32 = [(b"a.weight", (3, 2), 0, 0), (b"b.weight", (32,), 8, 32)]
+    seeds = {f"values_v{v}": gguf(v, all_values(v)) for v in (1, 2, 3)}
+    seeds.update({f"tensors_v{v}": gguf(v, [], f32, bytes(66)) for v in (1, 2, 3)})
+    for kind, (weights, size) in {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
+                                  9: (32, 36), 10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176),
+                                  14: (256, 210), 15: (256, 292), 20: (32, 18), 23: (256, 136), 30: (1, 2)}.items():
+        seeds[f"type_{kind}"] = gguf(3, [], [(b"x", (weights, 1), kind, 0)], bytes(size))
+    one = [(b"x", (4,), 0, 0)]
+    seeds.update({
+        "empty": b"", "header": gguf(), "big_endian": gguf(3 << 24), "version_0": gguf(0), "version_9": gguf(9),
+        "forerunner": gguf(magic=b"tjgg"), "tensor_count": gguf(n_tensors=-1), "value_count": gguf(n_values=2 ** 60),
+        "key_twice": gguf(3, [(b"a", 0, b"\1")] * 2), "key_empty": gguf(3, [(b"", 0, b"\1")]),
+        "key_control": gguf(3, [(b"a\n", 0, b"\1")]), "key_not_utf8": gguf(3, [(b"\xff", 0, b"\1")]),
+        "value_type": gguf(3, [(b"a", 13, b"\1" * 8)]), "bool_2": gguf(3, [(b"a", 7, b"\2")]),
+        "nested": gguf(3, [(b"a", 9, array(3, 9, 1, b""))]), "long_array": gguf(3, [(b"a", 9, array(3, 12, 2 ** 61, b""))]),
+        "long_strings": gguf(3, [(b"a", 9, array(3, 8, 2 ** 61, b""))]),
+        "long_string": gguf(3, [(b"a", 8, length(3, 2 ** 63))]),
+        "alignment_64": gguf(3, [(b"general.alignment", 4, struct.pack("<I", 64))], one, bytes(64)),
+        "alignment_0": gguf(3, [(b"general.alignment", 4, bytes(4))], one, bytes(64)),
+        "alignment_type": gguf(3, [(b"general.alignment", 10, bytes(8))], one, bytes(64)),
+        "dims_0": gguf(3, [], [(b"x", (), 0, 0)], bytes(32)), "dims_5": gguf(3, [], [(b"x", (1,) * 5, 0, 0)], bytes(32)),
+        "extent_0": gguf(3, [], [(b"x", (0, 1), 0, 0)], bytes(32)),
+        "overflow": gguf(3, [], [(b"x", (2 ** 31, 2 ** 31, 4), 0, 0)], bytes(32)),
+        "block": gguf(3, [], [(b"x", (33,), 8, 0)], bytes(64)), "unaligned": gguf(3, [], [(b"x", (1,), 0, 4)], bytes(64)),
+        "outside": gguf(3, [], [(b"x", (17,), 0, 0)], bytes(64)),
+        "overlap": gguf(3, [], [(b"x", (9,), 0, 0), (b"y", (1,), 0, 32)], bytes(64)),
+        "tensor_twice": gguf(3, [], [(b"x", (1,), 0, 0), (b"x", (1,), 0, 32)], bytes(64)),
+        "name_long": gguf(3, [], [(b"x" * 64, (1,), 0, 0)], bytes(32)),
+        "type_unknown": gguf(3, [], [(b"x", (5,), 99, 0), (b"y", (256,), 16, 32)], bytes(64)),
+        "no_data": gguf(3, [], one),
+    })
+    write("gguf", seeds)
+
+
+def safetensors(header, n_data=16):
+    header = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(n_data)
+
+
+def entry(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def write_safetensors():
+    seeds = {f"type_{kind.lower()}": safetensors({"a": entry(kind, [1], 0, size)})
+             for kind, size in {"F32": 4, "F16": 2, "BF16": 2, "F64": 8, "I64": 8, "U8": 1, "BOOL": 1, "F4": 3}.items()}
+    seeds.update({
+        "two": safetensors({"__metadata__": {"format": "pt"}, "a": entry("F32", [2, 1], 0, 8), "b.c": entry("F16", [4], 8, 16)}),
+        "scalar": safetensors({"a": entry("F32", [], 0, 4)}), "none": safetensors({"a": entry("F32", [0, 3], 0, 0)}),
+        "unaligned": safetensors({"a": entry("F32", [2], 3, 11)}), "empty": b"", "object": safetensors({}),
+        "array": safetensors(b"[]"), "broken": safetensors(b'{"a":'), "twice": safetensors(b'{"a":1,"a":2}'),
+        "nested": safetensors(b"[" * 3000), "negative": safetensors({"a": entry("F32", [-1], 0, 4)}),
+        "huge": safetensors({"a": entry("F32", [2 ** 62, 2], 0, 4)}), "reversed": safetensors({"a": entry("F32", [1], 4, 0)}),
+        "outside": safetensors({"a": entry("F32", [1], 16, 20)}), "mismatch": safetensors({"a": entry("F32", [1], 0, 8)}),
+        "overlap": safetensors({"a": entry("F32", [1], 0, 4), "b": entry("F32", [1], 2, 6)}),
+        "control": safetensors({"a\n": entry("F32", [1], 0, 4)}), "dims": safetensors({"a": entry("F32", [1] * 5, 0, 4)}),
+        "long_header": struct.pack("<Q", 2 ** 63) + b"{}", "long_integer": safetensors({"a": entry("F32", [10 ** 30], 0, 4)}),
+    })
+    write("safetensors", seeds)
+
+
+def short_text(data):
+    return b"\x8c" + bytes([len(data)]) + data
+
+
+def tensor(kind=b"FloatStorage", key=b"0", count=b"K\6", offset=b"K\0", size=b"K\2K\3\x86", stride=b"K\3K\1\x86"):
+    return (b"ctorch._utils\n_rebuild_tensor_v2\n((" + short_text(b"storage") + b"ctorch\n" + kind + b"\n" + short_text(key)
+            + short_text(b"cpu") + count + b"tQ" + offset + size + stride + b"\x89NtRq\1")
+
+
+def archive(entries, method=0):
+    """A zip archive with the data of each entry at a multiple of 64."""
+    out, directory = b"", b""
+    for name, data in entries:
+        extra = -(len(out) + 30 + len(name) + 4) % 64
+        facts = struct.pack("<HHHHIII", 0, method, 0, 0, zlib.crc32(data), len(data), len(data))
+        directory += b"PK\1\2" + bytes(4) + facts + struct.pack("<HHHHHII", len(name), 0, 0, 0, 0, 0, len(out)) + name
+        out += b"PK\3\4" + bytes(2) + facts + struct.pack("<HH", len(name), extra + 4) + name
+        out += struct.pack("<HH", 0x4246, extra) + bytes(extra) + data
+    end = struct.pack("<HHHHIIH", 0, 0, len(entries), len(entries), len(directory), len(out), 0)
+    return out + directory + b"PK\5\6" + end
+
+
+def state(*items):
+    pairs = b"".join(short_text(b"t%d" % i) + item for i, item in enumerate(items))
+    return b"\x80\2ccollections\nOrderedDict\n)R(" + pairs + b"u}" + short_text(b"_metadata") + b"}sb."
+
+
+def write_torch_files():
+    data = [(b"m/data/0", bytes(24)), (b"m/version", b"3\n")]
+    made = {
+        "two": state(tensor(), b"h\1"), "parameter": state(b"ctorch._utils\n_rebuild_parameter\n(" + tensor() + b"\x88NtR"),
+        "half": state(tensor(b"HalfStorage")), "brain": state(tensor(b"BFloat16Storage")), "long": state(tensor(b"LongStorage")),
+        "size": state(tensor(size=b"ctorch\nSize\nK\2K\3\x86\x85R")), "scalar": state(tensor(size=b")", stride=b")")),
+        "transposed": state(tensor(size=b"K\3K\2\x86", stride=b"K\1K\3\x86")), "offset": state(tensor(offset=b"K\1")),
+        "count": state(tensor(count=b"K\7")), "no_entry": state(tensor(key=b"9")), "huge": state(tensor(size=b"\x8a\x08" + b"\xff" * 7 + b"\x7fK\3\x86")),
+        "storage": state(tensor(b"EvilStorage")), "no_dictionary": b"N.", "number": b"}" + short_text(b"a") + b"K\1s.",
+    }
+    seeds = {name: archive([(b"m/data.pkl", pickle)] + data) for name, pickle in made.items()}
+    seeds["byte_order"] = archive([(b"m/data.pkl", made["two"]), (b"m/byteorder", b"big")] + data)
+    seeds["packed"] = archive([(b"m/data.pkl", made["two"])] + data, 8)
+    seeds["twice"] = archive([(b"m/data.pkl", made["two"])] * 2)
+    seeds["no_pickle"] = archive(data)
+    seeds["before_1_6"] = b"\x80\2\x8a\x0a" + bytes(10) + b"."
+    golden = pathlib.Path(__file__).parents[1] / "golden" / "torch"
+    seeds.update({f"saved_{path.stem}": path.read_bytes() for path in sorted(golden.glob("*.bin"))})
+    write("torch_file", seeds)
+
+
+def write_pickles():
+    seeds = {
+        "scalars": b"\x80\2(NK\1M\1\2J\1\2\3\4\x88\x89\x8a\3\1\2\xffG12345678t.",
+        "texts": b"\x80\4\x95" + bytes(8) + b"(X\2\0\0\0ab\x8c\1c\x8d\1" + bytes(7) + b"dB\1\0\0\0eC\1f\x8e" + bytes(8) + b"t.",
+        "containers": b"](K\1\x85K\1K\2\x86K\1K\2K\3\x87)}(K\1K\2uK\3K\4s]K\5a](K\6K\7ee.",
+        "memo": b"(Nq\0Nr\1\0\0\0N\x94h\0j\1\0\0\0h\2t.", "cycle": b"]q\0h\0a.", "call": b"ca\nf\nK\1K\2\x86R}b.",
+        "stack_class": b"\x8c\1a\x8c\1C\x93.", "dictionary": b"ca\nD\n)R(K\1K\2u}b.", "persistent": b"K\1\x85Q.",
+        "system": b"\x80\2cos\nsystem\nX\4\0\0\0true\x85R.", "class_call": b"ca\nC\n)R.", "instance": b"(ios\nsystem\n.",
+        "object": b"ca\nC\n)\x81.", "protocol": b"\x80\1.", "long": b"\x8a\xff" + bytes(255) + b".", "empty": b"", "stop": b".",
+        "left": b"NN.", "behind": b"N.N", "mark": b"(.", "no_line": b"ca\nf", "no_tuple": b"ca\nf\nNR.", "short": b"N\x86.",
+        "no_mark": b"Nt.", "no_list": b"N(Ne.", "odd": b"}(Nu.", "no_memo": b"h\0.", "far_memo": b"Nr\xff\xff\xff\x7f.",
+        "long_text": b"X\xff\xff\xff\xffabc.", "deep": b"N" + b"\x85" * 1000 + b".", "marks": b"(" * 1000,
+    }
+    for code in pickletools.opcodes:
+        seeds[f"operation_{ord(code.code):02x}"] = b"(NNN" + code.code.encode("latin-1") + b"\1\0\0\0\0\0\0\0a."
+    write("pickle", seeds)
+
+
+write_gguf()
+write_safetensors()
+write_torch_files()
+write_pickles()
