@@ -32,9 +32,9 @@ struct fal_device {
 struct fal_queue {
     const fal_ops *ops;
     fal_device *device; /* NULL for the plan column */
-    void *state;        /* the backend's own; of the plan column, the device whose abilities are checked */
-    fal_error error;    /* error.status is OK while nothing failed */
-    int layer;          /* label for messages; -1: outside the layers */
+    void *state; /* the backend's own; of the plan column, the device whose abilities are checked */
+    fal_error error; /* error.status is OK while nothing failed */
+    int layer;       /* label for messages; -1: outside the layers */
 };
 
 int fal_backend_count(void);
@@ -45,6 +45,7 @@ const fal_backend *fal_backend_at(int index);
 fal_status fal_device_open(fal_device **out, const char *name, int n_threads, fal_error *err);
 void fal_device_close(fal_device *device);
 
+/* A queue of its own on device, which must outlive it. Fails: MEMORY. */
 fal_status fal_queue_open(fal_queue **out, fal_device *device, fal_error *err);
 void fal_queue_close(fal_queue *q);
 

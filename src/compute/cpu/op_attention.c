@@ -26,7 +26,7 @@ typedef struct segment_cut {
     int64_t first_part; /* of its rows of partial results */
     int64_t tokens_per_block;
     int n_head_blocks, heads_per_block;
-    int64_t n_spans; /* 1 when an item walks over all its spans */
+    int64_t n_spans; /* that are items; 1 when an item walks over all its spans */
 } segment_cut;
 
 typedef struct attention_work {
@@ -35,7 +35,6 @@ typedef struct attention_work {
     const fal_kernel_set *kernels;
     segment_cut *cuts; /* [a->n_segments] */
     int64_t n_items;
-    bool is_split;
     int most_queries; /* of any item */
     int64_t stride;   /* of sums */
     float *
@@ -205,7 +204,6 @@ static void attend_all_spans(const attention_work *work, const item *it, const w
     for (int64_t span = 1; span * SPAN < n_cells; span++) {
         attend_span(work, it, p, span, p->more_sums, p->more_largest, p->more_total);
         for (int i = 0; i < n_queries; i++) {
-            if (p->n_visible[i] == 0) continue;
             work->kernels->attend_join(p->sums + i * work->stride, &p->largest[i], &p->total[i],
                                        p->more_sums + i * work->stride, p->more_largest[i],
                                        p->more_total[i], work->stride);
@@ -247,7 +245,7 @@ static void take_items(void *argument, int thread, int n_threads) {
         if (taken >= work->n_items) return;
         item it = item_at(work, work->n_items - 1 - taken);
         pack_queries(work, &it, &place);
-        if (work->is_split)
+        if (it.cut->n_spans > 1)
             attend_one_span(work, &it, &place);
         else
             attend_all_spans(work, &it, &place);
@@ -300,6 +298,12 @@ static void cut_by_tokens(attention_work *work) {
     }
 }
 
+/* Rows of partial results that a segment takes when its spans are items; a single span needs none. */
+static int64_t parts_of(const fal_attention *a, const fal_segment *s) {
+    int64_t n_spans = spans_of(s);
+    return n_spans > 1 ? s->n_tokens * a->n_heads * n_spans : 0;
+}
+
 /* Spans become items of their own, and heads are cut further while threads would be idle. */
 static void cut_by_spans(attention_work *work, int n_threads) {
     const fal_attention *a = work->a;
@@ -320,7 +324,7 @@ static void cut_by_spans(attention_work *work, int n_threads) {
         cut->n_items = token_blocks * a->n_kv_heads * cut->n_head_blocks * cut->n_spans;
         cut->first_part = n_parts;
         n_items += cut->n_items;
-        n_parts += s->n_tokens * a->n_heads * cut->n_spans;
+        n_parts += parts_of(a, s);
     }
     work->n_items = n_items;
 }
@@ -328,21 +332,19 @@ static void cut_by_spans(attention_work *work, int n_threads) {
 static bool cut_work(fal_queue *q, attention_work *work) {
     const fal_attention *a = work->a;
     int n_threads = fal_pool_size(fal_cpu_pool(q));
-    work->cuts =
-        fal_cpu_scratch(q, FAL_CPU_SCRATCH_SEGMENTS, (size_t)a->n_segments * sizeof *work->cuts);
+    size_t n_segments = (size_t)a->n_segments;
+    work->cuts = fal_cpu_scratch(q, FAL_CPU_SCRATCH_SEGMENTS, n_segments * sizeof *work->cuts);
     if (!work->cuts) return false;
     cut_by_tokens(work);
-    if (work->n_items < (int64_t)ITEMS_PER_THREAD * n_threads) {
-        int64_t n_parts = 0;
-        for (int i = 0; i < a->n_segments; i++)
-            n_parts += a->segments[i].n_tokens * a->n_heads * spans_of(&a->segments[i]);
-        size_t bytes = (size_t)n_parts * (size_t)(work->stride + 2) * sizeof *work->parts;
-        work->is_split = n_parts > 0 && bytes <= MOST_PART_BYTES;
-        if (work->is_split) {
-            cut_by_spans(work, n_threads);
-            work->parts = fal_cpu_scratch(q, FAL_CPU_SCRATCH_PARTS, bytes);
-            if (!work->parts) return false;
-        }
+    int64_t n_parts = 0;
+    for (int i = 0; i < a->n_segments; i++)
+        n_parts += parts_of(a, &a->segments[i]);
+    size_t part_bytes = (size_t)n_parts * (size_t)(work->stride + 2) * sizeof *work->parts;
+    bool has_few_items = work->n_items < (int64_t)ITEMS_PER_THREAD * n_threads;
+    if (has_few_items && part_bytes <= MOST_PART_BYTES) {
+        cut_by_spans(work, n_threads);
+        work->parts = fal_cpu_scratch(q, FAL_CPU_SCRATCH_PARTS, part_bytes);
+        if (!work->parts) return false;
     }
     work->thread_numbers = workplace_numbers(work->most_queries, a->head_dim);
     work->threads = fal_cpu_scratch(q, FAL_CPU_SCRATCH_THREADS,
@@ -359,7 +361,8 @@ void fal_cpu_attention(fal_queue *q, fal_tensor out, fal_tensor query, const fal
                            .stride = FAL_ATTEND_PADDED(a->head_dim)};
     if (!cut_work(q, &work)) return;
     fal_pool_run(fal_cpu_pool(q), take_items, &work);
-    for (int i = 0; work.is_split && i < a->n_segments; i++) {
+    for (int i = 0; i < a->n_segments; i++) {
+        if (work.cuts[i].n_spans == 1) continue;
         join_work join = {&work, &a->segments[i], &work.cuts[i]};
         fal_pool_for(fal_cpu_pool(q), a->segments[i].n_tokens * a->n_heads, 32, join_parts, &join);
     }

@@ -45,7 +45,7 @@ static double cell_at(fal_tensor cells, int64_t cell, int64_t column) {
 static void attend(const fal_attention *a, const fal_segment *s, int64_t position, int head,
                    const float *query, float *out, double *scores, double *sums) {
     int64_t column = (int64_t)(head / (a->n_heads / a->n_kv_heads)) * a->head_dim;
-    double largest = -INFINITY, total = 0.0;
+    double largest = -(double)INFINITY, total = 0.0;
     for (int64_t cell = 0; cell <= position; cell++) {
         double product = 0.0;
         for (int i = 0; i < a->head_dim; i++)
