@@ -33,8 +33,8 @@ const fal_arch *fal_arch_by_config(const json_t *config);
 
 /* Metadata under the architecture's prefix that all architectures share: sizes, context, norm. n_vocab comes from the
  * token embedding or the vocabulary. Fails: FORMAT, naming the key. */
-fal_status fal_params_common_from_gguf(fal_params *p, const fal_gguf *f, const char *architecture,
-                                       fal_error *err);
+fal_status fal_params_sizes_from_gguf(fal_params *p, const fal_gguf *f, const char *architecture,
+                                      fal_error *err);
 
 /* An integer of a config under either of two names. Absent: *out stays. Fails: FORMAT (kind or range). */
 fal_status fal_config_integer(const json_t *config, const char *name, const char *other_name,

@@ -43,7 +43,7 @@ static const fal_weight_spec weights[] = {
 /* GGUF has no key for the variant: two norms and biases show in the tensors, ALiBi and sequential blocks in keys that
  * other architectures use for the same facts. */
 static fal_status params_from_gguf(fal_params *p, const fal_gguf *f, fal_error *err) {
-    FAL_TRY(fal_params_common_from_gguf(p, f, "falcon", err));
+    FAL_TRY(fal_params_sizes_from_gguf(p, f, "falcon", err));
     float max_alibi_bias = 0;
     bool is_parallel = true;
     fal_gguf_find_f32(f, "falcon.attention.max_alibi_bias", &max_alibi_bias);

@@ -46,7 +46,7 @@ static fal_status set_activation(fal_params *p, const char *activation, const ch
 
 /* Files of other writers don't say which gelu it is: of the published models only the 15B uses the exact one. */
 static fal_status params_from_gguf(fal_params *p, const fal_gguf *f, fal_error *err) {
-    FAL_TRY(fal_params_common_from_gguf(p, f, "starcoder", err));
+    FAL_TRY(fal_params_sizes_from_gguf(p, f, "starcoder", err));
     p->features |= FAL_FEATURE_LEARNED_POSITIONS | FAL_FEATURE_BIAS;
     bool is_15b = p->n_layers == 40 && p->d_model == 6144;
     fal_gguf_string given;
@@ -56,7 +56,7 @@ static fal_status params_from_gguf(fal_params *p, const fal_gguf *f, fal_error *
         memcpy(activation, given.data, length);
         activation[length] = '\0';
     } else if (is_15b) {
-        strcpy(activation, "gelu");
+        memcpy(activation, "gelu", sizeof "gelu");
     }
     return set_activation(p, activation, "starcoder.hidden_activation", err);
 }

@@ -4,6 +4,7 @@
 
 #include "model/step.h"
 
+/* Borrowed from the model. */
 const fal_params *fal_model_params(const fal_model *m);
 fal_device *fal_model_device(const fal_model *m);
 

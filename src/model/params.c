@@ -102,8 +102,8 @@ static fal_status get_length(const fal_gguf *f, const char *architecture, const 
     return FAL_OK;
 }
 
-fal_status fal_params_common_from_gguf(fal_params *p, const fal_gguf *f, const char *architecture,
-                                       fal_error *err) {
+fal_status fal_params_sizes_from_gguf(fal_params *p, const fal_gguf *f, const char *architecture,
+                                      fal_error *err) {
     *p = (fal_params){.bos = -1, .eos = -1};
     FAL_TRY(get_length(f, architecture, "context_length", &p->n_context, err));
     FAL_TRY(get_length(f, architecture, "embedding_length", &p->d_model, err));

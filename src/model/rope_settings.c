@@ -74,15 +74,27 @@ static bool find_f32(const gguf_keys *keys, const char *suffix, double *out) {
     return true;
 }
 
+/* As find_f32 for a number that must be above `low` and at most `high`. Absence leaves *out as it is. */
+static fal_status read_bounded(const gguf_keys *keys, const char *suffix, double low, double high,
+                               double *out, fal_error *err) {
+    double value;
+    if (!find_f32(keys, suffix, &value)) return FAL_OK;
+    if (!(value > low && value <= high))
+        return fal_fail(err, FAL_E_FORMAT, "key '%.64s.rope.%s': %g, between %g and %g is possible",
+                        keys->architecture, suffix, value, low, high);
+    *out = value;
+    return FAL_OK;
+}
+
 /* The method that the common keys spell. */
-static fal_status read_common_keys(const gguf_keys *keys, int n_context, fal_rope_settings *out,
+static fal_status read_shared_keys(const gguf_keys *keys, int n_context, fal_rope_settings *out,
                                    fal_error *err) {
     char key[160];
     fal_gguf_string type = {"none", 4};
     uint32_t original = (uint32_t)n_context;
     *out = (fal_rope_settings){.base = DEFAULT_BASE, .factor = 1, .attention_factor = 1};
-    find_f32(keys, "freq_base", &out->base);
-    find_f32(keys, "scaling.attn_factor", &out->attention_factor);
+    FAL_TRY(read_bounded(keys, "freq_base", 1, 1e15, &out->base, err));
+    FAL_TRY(read_bounded(keys, "scaling.attn_factor", 0, 999, &out->attention_factor, err));
     if (find_f32(keys, "scale_linear", &out->factor)) type = (fal_gguf_string){"linear", 6};
     find_f32(keys, "scaling.factor", &out->factor);
     snprintf(key, sizeof key, "%.64s.rope.scaling.original_context_length", keys->architecture);
@@ -99,8 +111,10 @@ static fal_status read_common_keys(const gguf_keys *keys, int n_context, fal_rop
         return fal_fail(err, FAL_E_UNSUPPORTED,
                         "key '%s': '%s', only none, linear and yarn are known", key, name);
     if (is_method(out, "none") || out->factor == 0) out->factor = 1;
-    if (out->factor
-        < 1) /* a stretch by less than one is no extension; keep the frequencies it asks for */
+    if (!(out->factor <= 1e6))
+        return fal_fail(err, FAL_E_FORMAT, "rope scaling factor %g, between 1 and 1e6 is possible",
+                        out->factor);
+    if (out->factor < 1) /* a stretch by less than one is no extension */
         return fal_fail(err, FAL_E_UNSUPPORTED, "rope scaling factor %g, at least 1 is possible",
                         out->factor);
     return FAL_OK;
@@ -125,16 +139,16 @@ static fal_status read_own_keys(const gguf_keys *keys, int head_dim, fal_rope_se
     own.base = (double)base;
     own.factor = (double)factor;
     own.attention_factor = 1;
-    fal_rope_keys mine, common;
+    fal_rope_keys mine, shared;
     FAL_TRY(fal_rope_settings_to_keys(&own, head_dim, &mine, err));
-    FAL_TRY(fal_rope_settings_to_keys(settings, head_dim, &common, err));
+    FAL_TRY(fal_rope_settings_to_keys(settings, head_dim, &shared, err));
     bool is_same_type =
-        (mine.scaling_type == NULL) == (common.scaling_type == NULL)
-        && (!mine.scaling_type || strcmp(mine.scaling_type, common.scaling_type) == 0);
+        (mine.scaling_type == NULL) == (shared.scaling_type == NULL)
+        && (!mine.scaling_type || strcmp(mine.scaling_type, shared.scaling_type) == 0);
     bool is_same =
-        is_same_type && fabs(mine.freq_base - common.freq_base) <= 1e-5 * mine.freq_base
-        && fabs(mine.attn_factor - common.attn_factor) <= 1e-5 * mine.attn_factor
-        && (!mine.scaling_type || fabs(mine.scaling_factor - common.scaling_factor) <= 1e-5);
+        is_same_type && fabs(mine.freq_base - shared.freq_base) <= 1e-5 * mine.freq_base
+        && fabs(mine.attn_factor - shared.attn_factor) <= 1e-5 * mine.attn_factor
+        && (!mine.scaling_type || fabs(mine.scaling_factor - shared.scaling_factor) <= 1e-5);
     if (is_same) *settings = own;
     return FAL_OK;
 }
@@ -142,7 +156,7 @@ static fal_status read_own_keys(const gguf_keys *keys, int head_dim, fal_rope_se
 fal_status fal_rope_settings_from_gguf(fal_rope_settings *out, const fal_gguf *f,
                                        const char *architecture, int n_context, fal_error *err) {
     gguf_keys keys = {f, architecture};
-    FAL_TRY(read_common_keys(&keys, n_context, out, err));
+    FAL_TRY(read_shared_keys(&keys, n_context, out, err));
     char key[160];
     uint32_t d_model = 0, n_heads = 0;
     snprintf(key, sizeof key, "%.64s.embedding_length", architecture);
@@ -248,6 +262,9 @@ fal_status fal_rope_settings_from_hf(fal_rope_settings *out, const json_t *confi
     bool is_given, has_context, has_original = false;
     int context = DEFAULT_CONTEXT;
     FAL_TRY(read_number(config, "rope_theta", &out->base, &is_given, err));
+    if (!(out->base > 1 && out->base <= 1e15))
+        return fal_fail(err, FAL_E_FORMAT,
+                        "config key 'rope_theta': %g, between 1 and 1e15 is possible", out->base);
     FAL_TRY(read_length(config, "max_position_embeddings", &context, &has_context, err));
     out->trained_context = context;
     const json_t *scaling = json_object_get(config, "rope_scaling");

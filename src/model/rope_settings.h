@@ -38,6 +38,7 @@ typedef struct fal_rope_keys {
     bool is_extended; /* scaling.* keys are written at all */
 } fal_rope_keys;
 
+/* Spells a method in common keys; dynamic-ntk cannot be spelt and becomes its base alone. Fails: FORMAT. */
 fal_status fal_rope_settings_to_keys(const fal_rope_settings *settings, int head_dim,
                                      fal_rope_keys *out, fal_error *err);
 

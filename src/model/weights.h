@@ -32,7 +32,9 @@ typedef struct fal_weight_spec {
     unsigned flags; /* fal_weight_flag bits */
 } fal_weight_spec;
 
+/* Whether a model with these parameters has the weight. */
 bool fal_weight_spec_applies(const fal_weight_spec *spec, const fal_params *p);
+/* Whether its name holds {L}. */
 bool fal_weight_is_per_layer(fal_weight_id id);
 
 /* Shape in words resolved: n_rows is 1 for vectors. */
