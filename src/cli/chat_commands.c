@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -174,13 +173,17 @@ static fal_status settings_from_json(fal_chat_settings *out, json_t *json, fal_e
     return FAL_OK;
 }
 
-static fal_status write_text(const char *path, const char *text, fal_error *err) {
+static fal_status write_json(const char *path, const json_t *json, fal_error *err) {
+    fal_string_builder text = {0};
     fal_output *file = NULL;
-    FAL_TRY(fal_output_open(&file, path, err));
-    fal_status status = fal_output_write(file, text, strlen(text), err);
-    if (status == FAL_OK) status = fal_output_write(file, "\n", 1, err);
-    if (status == FAL_OK) return fal_output_commit(file, err);
-    fal_output_discard(file);
+    fal_status status = fal_json_append(&text, json, err);
+    if (status == FAL_OK) status = fal_output_open(&file, path, err);
+    if (status == FAL_OK) status = fal_output_write(file, text.text, text.length, err);
+    if (status == FAL_OK)
+        status = fal_output_commit(file, err);
+    else
+        fal_output_discard(file);
+    fal_string_release(&text);
     return status;
 }
 
@@ -193,9 +196,7 @@ static fal_status slash_save(fal_chat *chat, const char *argument, fal_error *er
     json_object_set_new(all, "settings", settings_to_json(&chat->settings));
     json_object_update(all, conversation);
     json_decref(conversation);
-    char *text = json_dumps(all, JSON_INDENT(1));
-    fal_status status = text ? write_text(argument, text, err) : fal_fail_memory(err, 0);
-    free(text);
+    fal_status status = write_json(argument, all, err);
     json_decref(all);
     if (status == FAL_OK)
         fal_terminal_notice("saved %zu messages in %s", chat->conversation.count, argument);

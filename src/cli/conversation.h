@@ -24,11 +24,13 @@ fal_status fal_conversation_set_system(fal_conversation *c, const char *text, fa
 fal_status fal_conversation_add(fal_conversation *c, bool is_user, const char *text, size_t length,
                                 fal_error *err);
 
+/* Nothing happens to an empty conversation. */
 void fal_conversation_drop_last(fal_conversation *c);
 
 /* Drops the first message and, if it was the user's, the answer to it; never the last message. Returns how many. */
 size_t fal_conversation_drop_oldest(fal_conversation *c);
 
+/* Whether the last message waits for an answer. */
 bool fal_conversation_ends_with_user(const fal_conversation *c);
 
 /* Ids of the whole, with what introduces the next answer. Fails as fal_chat_render. */

@@ -47,6 +47,7 @@ void fal_inspected_release(fal_inspected *inspected);
 /* Bytes of an f16 cache for n_context tokens; 0 when unknown. */
 double fal_inspected_cache_bytes(const fal_inspected *inspected, double n_context);
 
+/* 0 where there are no parameters. */
 double fal_bits_per_weight(double n_parameters, uint64_t bytes);
 
 /* Where positions come from: "rope", "alibi", "learned", or "unknown". */

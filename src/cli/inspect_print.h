@@ -6,8 +6,11 @@
 
 #include <jansson.h>
 
+/* What the file is, in sections. */
 void fal_inspected_print(const fal_inspected *inspected);
+/* One line for each tensor. */
 void fal_inspected_print_tensors(const fal_inspected *inspected);
+/* One line for each key; long values are cut. */
 void fal_inspected_print_metadata(const fal_inspected *inspected);
 
 /* New objects, owned by the caller. */

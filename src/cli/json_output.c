@@ -36,6 +36,18 @@ json_t *fal_json_ids(const int32_t *ids, size_t count) {
     return list;
 }
 
+static int append_part(const char *text, size_t length, void *builder) {
+    fal_string_append(builder, text, length);
+    return 0;
+}
+
+fal_status fal_json_append(fal_string_builder *out, const json_t *value, fal_error *err) {
+    if (json_dump_callback(value, append_part, out, JSON_INDENT(1)) != 0)
+        return fal_fail_memory(err, 0);
+    fal_string_append_text(out, "\n");
+    return fal_string_status(out, err);
+}
+
 static int write_part(const char *text, size_t length, void *stream) {
     return fwrite(text, 1, length, stream) == length ? 0 : -1;
 }

@@ -4,7 +4,7 @@
 
 #include <falconer/tokenizer.h>
 
-#include "base/fail.h"
+#include "base/string_builder.h"
 
 #include <jansson.h>
 
@@ -14,7 +14,11 @@ json_t *fal_json_text(const char *text, size_t length);
 /* A real, or null where JSON has none (infinity, NaN). */
 json_t *fal_json_number(double value);
 
+/* A list of integers. */
 json_t *fal_json_ids(const int32_t *ids, size_t count);
+
+/* Appends the text of value, indented, with a newline. */
+fal_status fal_json_append(fal_string_builder *out, const json_t *value, fal_error *err);
 
 /* Prints one line with n_digits significant digits and releases value. Fails: MEMORY. */
 fal_status fal_json_print(json_t *take_value, size_t n_digits, fal_error *err);

@@ -20,9 +20,8 @@ struct fal_line_input {
     HistEvent event;
     char *history_path;
     char prompt[64];
-    bool continues; /* the second and later lines of a message */
-    char *line;     /* getline's, of a pipe */
-    size_t line_capacity;
+    bool continues;          /* the second and later lines of a message */
+    fal_string_builder line; /* of a pipe */
 };
 
 static char *show_prompt(EditLine *editor) {
@@ -80,7 +79,7 @@ void fal_line_input_close(fal_line_input *input) {
     }
     if (input->history) history_end(input->history);
     if (input->editor) el_end(input->editor);
-    free(input->line);
+    fal_string_release(&input->line);
     fal_free(input->history_path);
     fal_free(input);
 }
@@ -104,10 +103,14 @@ static const char *read_edited(fal_line_input *input, size_t *length, bool *thre
 }
 
 static const char *read_piped(fal_line_input *input, size_t *length) {
-    ssize_t n = getline(&input->line, &input->line_capacity, stdin);
-    if (n <= 0) return NULL;
-    *length = (size_t)n;
-    return input->line;
+    int c = 0;
+    fal_string_clear(&input->line);
+    while (c != '\n' && (c = getc(stdin)) != EOF) {
+        const char byte = (char)c;
+        fal_string_append(&input->line, &byte, 1);
+    }
+    *length = input->line.length;
+    return *length && !input->line.failed ? input->line.text : NULL;
 }
 
 static bool begins_block(const char *line, size_t length) {

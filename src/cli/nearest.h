@@ -13,6 +13,7 @@ typedef struct fal_nearest {
     int distance;
 } fal_nearest;
 
+/* Keeps name if it is near enough to word and nearer than the best so far. */
 void fal_nearest_offer(fal_nearest *nearest, const char *name);
 
 #endif

@@ -56,7 +56,9 @@ typedef struct fal_progress {
     bool is_shown;
 } fal_progress;
 
+/* Draws at most ten times a second. */
 void fal_progress_show(fal_progress *progress, uint64_t n_done, uint64_t n_total);
+/* Removes the bar from the screen; the next one starts its clock again. */
 void fal_progress_clear(fal_progress *progress);
 
 /* From here on Ctrl-C only raises a flag; the n_to_end-th one before fal_interrupt_clear ends the program. */

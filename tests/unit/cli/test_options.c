@@ -72,7 +72,7 @@ enum {
 static fal_status parse(fal_parsed *out, char *buffer, const char *line, fal_error *err) {
     char *argv[MAX_WORDS];
     int argc = 0;
-    strcpy(buffer, line);
+    memcpy(buffer, line, strlen(line) + 1);
     for (char *word = buffer; word && *word; argc++) {
         assert_true(argc < MAX_WORDS);
         argv[argc] = word;
