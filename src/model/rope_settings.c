@@ -136,6 +136,10 @@ static fal_status read_own_keys(const gguf_keys *keys, int head_dim, fal_rope_se
     if (!own.method)
         return fal_fail(err, FAL_E_UNSUPPORTED,
                         "key 'falconer.rope.method': '%s' is no known context method", text);
+    if (!(base > 1 && base <= 1e15f) || !(factor >= 1 && factor <= 1e6f))
+        return fal_fail(err, FAL_E_FORMAT,
+                        "keys 'falconer.rope.base' %g and 'falconer.rope.factor' %g are impossible",
+                        (double)base, (double)factor);
     own.base = (double)base;
     own.factor = (double)factor;
     own.attention_factor = 1;
