@@ -41,7 +41,8 @@ FAL_API FAL_MUST_CHECK fal_status fal_tokenizer_open(fal_tokenizer **out, const 
 FAL_API void fal_tokenizer_close(fal_tokenizer *t);
 
 /* Appends the ids of text [length bytes, any bytes]. Bytes that the vocabulary has no token for are dropped, as the
- * original does; *n_dropped (may be NULL) counts them. Fails: MEMORY. */
+ * original does; *n_dropped (may be NULL) counts them. On failure out is as it was.
+ * Fails: MEMORY, LIMIT (a word of 4 GiB). */
 FAL_API FAL_MUST_CHECK fal_status fal_tokenizer_encode(const fal_tokenizer *t, const char *text,
                                                        size_t length, fal_specials specials,
                                                        fal_tokens *out, size_t *n_dropped,
@@ -76,7 +77,7 @@ typedef struct fal_message {
 
 typedef struct fal_chat_format fal_chat_format;
 
-/* A format by name (alfred, falcon-instruct, falcon-chat, plain); NULL: no such format. */
+/* A format by name (alfred, chatml, falcon-instruct, falcon-chat, plain); NULL: no such format. */
 FAL_API const fal_chat_format *fal_chat_format_by_name(const char *name);
 /* The format that t's control tokens, the chat template in f's metadata and the model's name speak for. f may be NULL.
  * Never NULL: plain when nothing else fits. */

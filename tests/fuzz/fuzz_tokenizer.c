@@ -24,7 +24,7 @@ static const char *const extras[N_EXTRAS] = {"th",
                                              "\xc4\xa0\xc4\xa0",
                                              "<end_message>",
                                              "<x>",
-                                             "\xc3\xa9"};
+                                             "\xc3\xa9\xc3\xa9"};
 static const char *const merges[N_MERGES] = {
     "\xc4\xa0 t", "t h", "th e", "\xc4\xa0 the", "1 2", "\xc3\xa3 \xc4\xa3", "\xc4\xa0 \xc4\xa0"};
 static const char *const rules[] = {"falcon", "starcoder", "gpt-2"};
@@ -49,7 +49,7 @@ static fal_tokenizer *open_tokenizer(const char *rule) {
         v.types[byte] = FAL_TOKEN_NORMAL;
     }
     for (int i = 0; i < N_EXTRAS; i++) {
-        v.tokens[256 + i] = fal_slice_of(i == 9 ? "\xc3\xa9\xc3\xa9" : extras[i]);
+        v.tokens[256 + i] = fal_slice_of(extras[i]);
         v.types[256 + i] = i < 7    ? FAL_TOKEN_NORMAL
                            : i == 9 ? FAL_TOKEN_USER_DEFINED
                                     : FAL_TOKEN_CONTROL;

@@ -86,7 +86,7 @@ static size_t merge_plainly(const char *const *merges, char words[][8], size_t n
         size_t best = SIZE_MAX, place = 0;
         for (size_t i = 0; i + 1 < n; i++) {
             char pair[20];
-            snprintf(pair, sizeof pair, "%s %s", words[i], words[i + 1]);
+            snprintf(pair, sizeof pair, "%.7s %.7s", words[i], words[i + 1]);
             for (size_t m = 0; merges[m] && m < best; m++) {
                 if (strcmp(pair, merges[m]) == 0) {
                     best = m;
