@@ -24,6 +24,7 @@ static const synthetic_shape shapes[] = {
     {"falcon-40b",  8192,  32768, 60, 128, 8, 65024, true },
     {"falcon-180b", 14848, 59392, 80, 232, 8, 65024, true },
     {"tiny",        256,   1024,  2,  4,   1, 1024,  false},
+    {"tiny-odd",    224,   1024,  2,  7,   1, 1024,  false}, /* rows of no multiple of 256, as in falcon-7b */
 };
 
 const synthetic_shape *synthetic_shape_at(int index) {

@@ -79,7 +79,7 @@ def main():
             if path.suffix == ".def":
                 check_rows(path, text)
     for folder in sorted(p for p in (root / "src").iterdir() if p.is_dir()):
-        if not (folder / "README.md").exists():
+        if any(folder.iterdir()) and not (folder / "README.md").exists():
             say(folder, 0, "has no README.md")
     print("\n".join(findings) if findings else "docs: good")
     return 1 if findings else 0
