@@ -13,63 +13,60 @@ typedef struct list_options {
     bool json;
 } list_options;
 
-/* One line of a list; false past the end. extra may stay empty. */
-typedef bool list_function(int index, const char **name, const char **meaning, char *extra,
-                           size_t size);
+/* One line of a list. */
+typedef struct list_line {
+    const char *name, *meaning;
+    char detail[200]; /* may stay empty */
+} list_line;
 
-static bool list_types(int index, const char **name, const char **meaning, char *extra,
-                       size_t size) {
+/* Fills the index-th line; false past the end. */
+typedef bool list_function(int index, list_line *out);
+
+static bool list_types(int index, list_line *out) {
     if (index >= fal_type_count()) return false;
     const fal_type *t = fal_type_at(index);
-    *name = t->name;
-    *meaning = t->meaning;
-    snprintf(extra, size, "%.4g bits per weight%s", 8.0 * t->bytes_per_block / t->weights_per_block,
+    out->name = t->name;
+    out->meaning = t->meaning;
+    snprintf(out->detail, sizeof out->detail, "%.4g bits per weight%s",
+             8.0 * t->bytes_per_block / t->weights_per_block,
              t->in_files ? "" : ", activations only");
     return true;
 }
 
-static bool list_architectures(int index, const char **name, const char **meaning, char *extra,
-                               size_t size) {
+static bool list_architectures(int index, list_line *out) {
     if (index >= fal_arch_count()) return false;
     const fal_arch *arch = fal_arch_at(index);
-    *name = arch->name;
-    *meaning = arch->meaning;
-    for (size_t used = 0, i = 0; arch->hf_names[i] && used < size; i++)
-        used +=
-            (size_t)snprintf(extra + used, size - used, "%s%s", i ? ", " : "", arch->hf_names[i]);
+    out->name = arch->name;
+    out->meaning = arch->meaning;
+    for (size_t used = 0, i = 0; arch->hf_names[i] && used < sizeof out->detail; i++)
+        used += (size_t)snprintf(out->detail + used, sizeof out->detail - used, "%s%s",
+                                 i ? ", " : "", arch->hf_names[i]);
     return true;
 }
 
-static bool list_methods(int index, const char **name, const char **meaning, char *extra,
-                         size_t size) {
-    (void)extra, (void)size;
+static bool list_methods(int index, list_line *out) {
     if (index >= fal_rope_method_count()) return false;
-    *name = fal_rope_method_at(index)->name;
-    *meaning = fal_rope_method_at(index)->meaning;
+    out->name = fal_rope_method_at(index)->name;
+    out->meaning = fal_rope_method_at(index)->meaning;
     return true;
 }
 
-static bool list_devices(int index, const char **name, const char **meaning, char *extra,
-                         size_t size) {
-    (void)extra, (void)size;
+static bool list_devices(int index, list_line *out) {
     if (index >= fal_backend_count()) return false;
-    *name = fal_backend_at(index)->name;
-    *meaning = fal_backend_at(index)->meaning;
+    out->name = fal_backend_at(index)->name;
+    out->meaning = fal_backend_at(index)->meaning;
     return true;
 }
 
-static bool list_commands(int index, const char **name, const char **meaning, char *extra,
-                          size_t size) {
+static bool list_commands(int index, list_line *out) {
     const fal_command_row *row = fal_command_at(index);
-    (void)extra, (void)size;
     if (!row) return false;
-    *name = row->name;
-    *meaning = row->summary;
+    out->name = row->name;
+    out->meaning = row->summary;
     return true;
 }
 
-static bool list_chat_formats(int index, const char **name, const char **meaning, char *extra,
-                              size_t size) {
+static bool list_chat_formats(int index, list_line *out) {
     static const struct {
         const char *name, *meaning;
     } formats[] = {
@@ -78,10 +75,9 @@ static bool list_chat_formats(int index, const char **name, const char **meaning
 #include "text/chat_formats.def"
 #undef FAL_CHAT_FORMAT
     };
-    (void)extra, (void)size;
     if ((size_t)index >= sizeof formats / sizeof formats[0]) return false;
-    *name = formats[index].name;
-    *meaning = formats[index].meaning;
+    out->name = formats[index].name;
+    out->meaning = formats[index].meaning;
     return true;
 }
 
@@ -123,26 +119,33 @@ static const fal_example examples[] = {
     {0                    }
 };
 
+static void print_line(const list_line *line) {
+    bool has_detail = line->detail[0] != '\0';
+    printf("%-16s %s%s%s%s\n", line->name, line->meaning, has_detail ? " (" : "", line->detail,
+           has_detail ? ")" : "");
+}
+
+static json_t *line_to_json(const list_line *line) {
+    json_t *row = json_object();
+    json_object_set_new(row, "name", json_string(line->name));
+    json_object_set_new(row, "meaning", json_string(line->meaning));
+    if (line->detail[0]) json_object_set_new(row, "detail", json_string(line->detail));
+    return row;
+}
+
 static fal_status run(const fal_parsed *parsed, fal_error *err) {
     const list_options *o = parsed->values;
     list_function *function = NULL;
     for (int i = 0; list_choice(i); i++)
         if (strcmp(list_choice(i), parsed->arguments[0]) == 0) function = lists[i].function;
-    const char *name = NULL, *meaning = NULL;
-    char extra[200] = "";
     json_t *all = json_array();
-    for (int i = 0; function(i, &name, &meaning, extra, sizeof extra); i++) {
-        if (o->json) {
-            json_t *row = json_object();
-            json_object_set_new(row, "name", json_string(name));
-            if (meaning[0]) json_object_set_new(row, "meaning", json_string(meaning));
-            if (extra[0]) json_object_set_new(row, "detail", json_string(extra));
-            json_array_append_new(all, row);
-        } else {
-            printf("%-16s %s%s%s%s\n", name, meaning, meaning[0] && extra[0] ? " (" : "", extra,
-                   meaning[0] && extra[0] ? ")" : "");
-        }
-        extra[0] = '\0';
+    list_line line = {0};
+    for (int i = 0; function && function(i, &line); i++) {
+        if (o->json)
+            json_array_append_new(all, line_to_json(&line));
+        else
+            print_line(&line);
+        line = (list_line){0};
     }
     if (o->json) return fal_json_print(all, 9, err);
     json_decref(all);

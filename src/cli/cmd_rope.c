@@ -190,7 +190,7 @@ static void draw_frame(fal_string_builder *svg, const rope_options *o, double lo
         "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
         "<text x=\"%d\" y=\"18\">tokens per turn of each pair of dimensions</text>\n",
         LEFT + WIDTH + 150, TOP + HEIGHT + 50, LEFT);
-    for (double power = ceil(low); power <= high; power++) {
+    for (int power = (int)ceil(low); power <= high; power++) {
         double y = TOP + HEIGHT * (1 - (power - low) / (high - low));
         fal_string_append_format(
             svg,

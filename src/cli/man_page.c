@@ -7,6 +7,10 @@
 /* The manual's date, for .Dd. */
 #define MANUAL_DATE "November 23, 2026"
 
+static int upper(char letter) {
+    return toupper((unsigned char)letter);
+}
+
 enum {
     TEXT_WIDTH = 78
 };
@@ -53,8 +57,8 @@ static void print_option(FILE *stream, const fal_option *o) {
     char bound[600];
     fal_option_bound(o, bound, sizeof bound);
     char text[800];
-    snprintf(text, sizeof text, "%c%s.%s%s%s", toupper((unsigned char)o->meaning[0]),
-             o->meaning + 1, bound[0] ? " The value is " : "", bound, bound[0] ? "." : "");
+    snprintf(text, sizeof text, "%c%s.%s%s%s", upper(o->meaning[0]), o->meaning + 1,
+             bound[0] ? " The value is " : "", bound, bound[0] ? "." : "");
     print_text(stream, text);
 }
 
@@ -88,8 +92,7 @@ static void print_commands(FILE *stream) {
     fputs(".Sh COMMANDS\n.Bl -tag -width completion\n", stream);
     const fal_command_row *row;
     for (int i = 0; (row = fal_command_at(i)); i++)
-        fprintf(stream, ".It Cm %s\n%c%s.\n", row->name, toupper((unsigned char)row->summary[0]),
-                row->summary + 1);
+        fprintf(stream, ".It Cm %s\n%c%s.\n", row->name, upper(row->summary[0]), row->summary + 1);
     fputs(".El\n", stream);
 }
 
@@ -108,8 +111,8 @@ static void print_exit_status(FILE *stream) {
     fputs(".Sh EXIT STATUS\n.Bl -tag -width Ds\n", stream);
     for (int i = 0; i < FAL_STATUS_COUNT; i++) {
         const char *words = fal_status_words((fal_status)i);
-        fprintf(stream, ".It %d\n%c%s.\n", fal_status_exit_code((fal_status)i),
-                toupper((unsigned char)words[0]), words + 1);
+        fprintf(stream, ".It %d\n%c%s.\n", fal_status_exit_code((fal_status)i), upper(words[0]),
+                words + 1);
     }
     fputs(".El\n", stream);
 }
@@ -150,7 +153,7 @@ void fal_man_print(FILE *stream, const fal_command_row *row) {
     fprintf(stream, ".Dd %s\n.Dt FALCONER", MANUAL_DATE);
     if (row) fputc('-', stream);
     for (const char *c = row ? row->name : ""; *c; c++)
-        fputc(toupper((unsigned char)*c), stream);
+        fputc(upper(*c), stream);
     fprintf(stream, " 1\n.Os\n.Sh NAME\n.Nm falconer%s%s\n.Nd %s\n", row ? "-" : "",
             row ? row->name : "",
             row ? row->summary : "convert, inspect and run language models of the Falcon family");
