@@ -146,8 +146,8 @@ static fal_status fail_without_files(const char *directory, fal_error *err) {
         for (int n = 1; candidates[i].shard_prefix && n <= MAX_SHARDS; n++) {
             char name[64];
             bool found = false;
-            snprintf(name, sizeof name, "%s%05d%s", candidates[i].shard_prefix, n,
-                     candidates[i].shard_suffix);
+            (void)snprintf(name, sizeof name, "%s%05d%s", candidates[i].shard_prefix, n,
+                           candidates[i].shard_suffix);
             FAL_TRY(find_in(directory, name, &found, err));
             if (!found) continue;
             return fal_fail(err, FAL_E_NOT_FOUND, "'%s' holds '%s', but the index '%s' is missing",

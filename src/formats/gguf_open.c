@@ -33,7 +33,7 @@ static char *part_path(const char *path, int part, int n_parts) {
     char *copy = fal_copy_string(path, strlen(path));
     if (!copy) return NULL;
     char suffix[PART_SUFFIX_BYTES + 16];
-    snprintf(suffix, sizeof suffix, "-%05d-of-%05d.gguf", part, n_parts);
+    (void)snprintf(suffix, sizeof suffix, "-%05d-of-%05d.gguf", part, n_parts);
     memcpy(copy + strlen(path) - PART_SUFFIX_BYTES, suffix, PART_SUFFIX_BYTES);
     return copy;
 }
@@ -82,7 +82,7 @@ static fal_status get_split_number(const fal_gguf_part *part, const char *key, i
 }
 
 static fal_status check_part(const fal_gguf_part *part, int index, int n_parts, fal_error *err) {
-    int64_t number, count;
+    int64_t number = 0, count = 0;
     FAL_TRY(get_split_number(part, "split.no", UINT16_MAX, &number, err));
     FAL_TRY(get_split_number(part, "split.count", UINT16_MAX, &count, err));
     if (number != index || count != n_parts) {
@@ -110,7 +110,7 @@ static fal_status open_split(fal_gguf *f, int n_parts, fal_error *err) {
         FAL_TRY(status);
         FAL_TRY(fal_add_context(err, check_part(part, i, n_parts, err), "%s", part->path));
     }
-    int64_t n_tensors;
+    int64_t n_tensors = 0;
     const fal_gguf_part *first = &f->parts[0];
     FAL_TRY(fal_add_context(
         err, get_split_number(first, "split.tensors.count", INT_MAX, &n_tensors, err), "%s",
@@ -127,7 +127,7 @@ static fal_status open_split(fal_gguf *f, int n_parts, fal_error *err) {
 static fal_status open_siblings(fal_gguf *f, fal_error *err) {
     const fal_gguf_part *part = &f->parts[0];
     if (!fal_gguf_part_find(part, "split.count")) return FAL_OK;
-    int64_t count;
+    int64_t count = 0;
     FAL_TRY(fal_add_context(err, get_split_number(part, "split.count", UINT16_MAX, &count, err),
                             "%s", f->path));
     if (count < 2) return FAL_OK;

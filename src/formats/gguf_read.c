@@ -200,32 +200,37 @@ static fal_status place_tensor(const fal_gguf_part *part, uint64_t data_start, f
     return FAL_OK;
 }
 
-static int compare_offsets(const void *a, const void *b) {
-    const fal_gguf_tensor *s = *(const fal_gguf_tensor *const *)a,
-                          *t = *(const fal_gguf_tensor *const *)b;
-    if (s->offset != t->offset) return s->offset < t->offset ? -1 : 1;
+typedef struct extent {
+    uint64_t begin, bytes; /* in the file */
+    const char *name;
+} extent;
+
+static int compare_extents(const void *a, const void *b) {
+    const extent *s = a, *t = b;
+    if (s->begin != t->begin) return s->begin < t->begin ? -1 : 1;
     return s->bytes < t->bytes ? -1 : s->bytes > t->bytes;
 }
 
 static fal_status check_overlap(const fal_gguf_stored_tensor *tensors, size_t n, fal_error *err) {
     if (n < 2) return FAL_OK;
-    const fal_gguf_tensor **sorted = fal_alloc(n, sizeof *sorted);
-    if (!sorted) return fal_fail_memory(err, n * sizeof *sorted);
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = &tensors[i].face;
-    qsort(sorted, n, sizeof *sorted, compare_offsets);
+    extent *extents = fal_alloc(n, sizeof *extents);
+    if (!extents) return fal_fail_memory(err, n * sizeof *extents);
+    for (size_t i = 0; i < n; i++) {
+        extents[i] = (extent){tensors[i].face.offset, tensors[i].face.bytes, tensors[i].name};
+    }
+    qsort(extents, n, sizeof *extents, compare_extents);
     fal_status status = FAL_OK;
     for (size_t i = 1; i < n && status == FAL_OK; i++) {
-        const fal_gguf_tensor *s = sorted[i - 1], *t = sorted[i];
-        if (t->offset - s->offset < s->bytes) {
+        const extent *s = &extents[i - 1], *t = &extents[i];
+        if (t->begin - s->begin < s->bytes) {
             status =
                 fal_fail(err, FAL_E_FORMAT,
                          "tensor '%s' at offset %llu overlaps tensor '%s' at %llu, of %llu bytes",
-                         t->name, (unsigned long long)t->offset, s->name,
-                         (unsigned long long)s->offset, (unsigned long long)s->bytes);
+                         t->name, (unsigned long long)t->begin, s->name,
+                         (unsigned long long)s->begin, (unsigned long long)s->bytes);
         }
     }
-    fal_free(sorted);
+    fal_free(extents);
     return status;
 }
 

@@ -47,7 +47,7 @@ bool fal_gguf_value_i64(const fal_gguf *f, const fal_gguf_value *v, uint64_t i, 
     switch (v->element_type) {
     case FAL_GGUF_BOOL:
     case FAL_GGUF_U8: *out = fal_read_u8(&r); return true;
-    case FAL_GGUF_I8: *out = (int8_t)fal_read_u8(&r); return true;
+    case FAL_GGUF_I8: *out = (int64_t)(int8_t)fal_read_u8(&r); return true;
     case FAL_GGUF_U16: *out = fal_read_u16(&r); return true;
     case FAL_GGUF_I16: *out = (int16_t)fal_read_u16(&r); return true;
     case FAL_GGUF_U32: *out = fal_read_u32(&r); return true;

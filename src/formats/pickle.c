@@ -63,12 +63,13 @@ static fal_status push_kind(fal_pickle *p, fal_pickle_kind kind, int64_t number,
         err);
 }
 
-static fal_status pop(fal_pickle *p, fal_pickle_value **out, fal_error *err) {
+/* NULL, with the reason in err, when there is none: FORMAT. */
+static fal_pickle_value *pop(fal_pickle *p, fal_error *err) {
     if (p->n_stack == 0 || p->stack[p->n_stack - 1] == MARK) {
-        return fal_fail(err, FAL_E_FORMAT, "a value is taken where none is on the stack");
+        fal_fail(err, FAL_E_FORMAT, "a value is taken where none is on the stack");
+        return NULL;
     }
-    *out = &p->values[p->stack[--p->n_stack]];
-    return FAL_OK;
+    return &p->values[p->stack[--p->n_stack]];
 }
 
 /* How many values lie above the topmost mark. */
@@ -172,7 +173,7 @@ static fal_status memo_get(fal_pickle *p, uint64_t index, fal_error *err) {
 static void print_name(char *out, size_t size, fal_slice name) {
     size_t n = name.length < size - 1 ? name.length : size - 1;
     for (size_t i = 0; i < n; i++)
-        out[i] = name.data[i] > 0x20 && name.data[i] < 0x7f ? name.data[i] : '?';
+        out[i] = (char)(name.data[i] > 0x20 && name.data[i] < 0x7f ? name.data[i] : '?');
     out[n] = '\0';
 }
 
@@ -209,9 +210,8 @@ static fal_status op_global(fal_pickle *p, fal_error *err) {
 }
 
 static fal_status op_stack_global(fal_pickle *p, fal_error *err) {
-    fal_pickle_value *name, *module;
-    FAL_TRY(pop(p, &name, err));
-    FAL_TRY(pop(p, &module, err));
+    const fal_pickle_value *name = pop(p, err), *module = name ? pop(p, err) : NULL;
+    if (!module) return FAL_E_FORMAT;
     if (name->kind != FAL_PICKLE_TEXT || module->kind != FAL_PICKLE_TEXT) {
         return fal_fail(err, FAL_E_FORMAT, "a class whose name is no text");
     }
@@ -219,9 +219,8 @@ static fal_status op_stack_global(fal_pickle *p, fal_error *err) {
 }
 
 static fal_status op_reduce(fal_pickle *p, fal_error *err) {
-    fal_pickle_value *arguments, *callee;
-    FAL_TRY(pop(p, &arguments, err));
-    FAL_TRY(pop(p, &callee, err));
+    const fal_pickle_value *arguments = pop(p, err), *callee = arguments ? pop(p, err) : NULL;
+    if (!callee) return FAL_E_FORMAT;
     if (callee->kind != FAL_PICKLE_NAME || arguments->kind != FAL_PICKLE_TUPLE) {
         return fal_fail(
             err, FAL_E_FORMAT,
@@ -241,8 +240,8 @@ static fal_status op_reduce(fal_pickle *p, fal_error *err) {
 }
 
 static fal_status op_persistent(fal_pickle *p, fal_error *err) {
-    fal_pickle_value *id;
-    FAL_TRY(pop(p, &id, err));
+    const fal_pickle_value *id = pop(p, err);
+    if (!id) return FAL_E_FORMAT;
     if (id->kind != FAL_PICKLE_TUPLE)
         return fal_fail(err, FAL_E_FORMAT, "a persistent id that is no tuple");
     fal_pickle_value result = *id;
@@ -252,8 +251,7 @@ static fal_status op_persistent(fal_pickle *p, fal_error *err) {
 
 /* Attributes of an object say nothing about its items; they are read and left out. */
 static fal_status op_build(fal_pickle *p, fal_error *err) {
-    fal_pickle_value *state;
-    FAL_TRY(pop(p, &state, err));
+    if (!pop(p, err)) return FAL_E_FORMAT;
     if (p->n_stack == 0 || p->stack[p->n_stack - 1] == MARK) {
         return fal_fail(err, FAL_E_FORMAT, "attributes without an object");
     }
@@ -290,8 +288,8 @@ static fal_status op_protocol(fal_pickle *p, fal_error *err) {
 }
 
 static fal_status op_stop(fal_pickle *p, fal_error *err) {
-    fal_pickle_value *root;
-    FAL_TRY(pop(p, &root, err));
+    const fal_pickle_value *root = pop(p, err);
+    if (!root) return FAL_E_FORMAT;
     if (p->n_stack != 0 || fal_reader_remaining(&p->reader) != 0) {
         return fal_fail(err, FAL_E_FORMAT, "%zu values and %zu bytes are left behind its end",
                         p->n_stack, fal_reader_remaining(&p->reader));

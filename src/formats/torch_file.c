@@ -123,41 +123,48 @@ static fal_status read_shape(const torch_file *f, const fal_pickle_value *call,
     return FAL_OK;
 }
 
-/* The storage: ('storage', class, key, device, numbers). Its bytes, its class and how many numbers it has. */
-static fal_status find_storage(const torch_file *f, const fal_pickle_value *storage,
-                               const fal_zip_entry **entry, int *kind, int64_t *n_numbers,
-                               fal_error *err) {
-    if (!storage || storage->kind != FAL_PICKLE_PERSISTENT)
-        return fal_fail(err, FAL_E_FORMAT, "it has no storage");
+/* The storage: ('storage', class, key, device, numbers). Its entry, its kind and how many numbers it has. */
+static const fal_zip_entry *find_storage(const torch_file *f, const fal_pickle_value *storage,
+                                         int *kind, int64_t *n_numbers, fal_status *status,
+                                         fal_error *err) {
+    if (!storage || storage->kind != FAL_PICKLE_PERSISTENT) {
+        *status = fal_fail(err, FAL_E_FORMAT, "it has no storage");
+        return NULL;
+    }
     const fal_pickle_value *class = fal_pickle_item(f->pickle, storage, 1);
     const fal_pickle_value *key = fal_pickle_item(f->pickle, storage, 2);
     const fal_pickle_value *count = fal_pickle_item(f->pickle, storage, 4);
     if (!class || class->kind != FAL_PICKLE_NAME || class->row < ROW_FIRST_STORAGE || !key
         || key->kind != FAL_PICKLE_TEXT || !is_integer(count)) {
-        return fal_fail(err, FAL_E_FORMAT, "its storage is not described by class, key and size");
+        *status =
+            fal_fail(err, FAL_E_FORMAT, "its storage is not described by class, key and size");
+        return NULL;
     }
-    fal_status status;
-    *entry = find_entry(f, "data/", key->text, &status, err);
-    FAL_TRY(status);
-    if (!*entry) return fal_fail(err, FAL_E_FORMAT, "its storage is not in the archive");
-    if (!(*entry)->is_stored) return fal_fail(err, FAL_E_UNSUPPORTED, "its storage is compressed");
     *kind = class->row - ROW_FIRST_STORAGE;
     *n_numbers = count->number;
-    uint64_t room = (*entry)->bytes / (uint64_t)storage_kinds[*kind].bytes;
-    if ((uint64_t)*n_numbers > room) {
-        return fal_fail(err, FAL_E_FORMAT, "its storage has %lld numbers, the archive's entry %llu",
-                        (long long)*n_numbers, (unsigned long long)room);
+    const fal_zip_entry *entry = find_entry(f, "data/", key->text, status, err);
+    if (*status != FAL_OK) return NULL;
+    if (!entry) {
+        *status = fal_fail(err, FAL_E_FORMAT, "its storage is not in the archive");
+    } else if (!entry->is_stored) {
+        *status = fal_fail(err, FAL_E_UNSUPPORTED, "its storage is compressed");
+    } else if ((uint64_t)*n_numbers > entry->bytes / (uint64_t)storage_kinds[*kind].bytes) {
+        *status =
+            fal_fail(err, FAL_E_FORMAT, "its storage has %lld numbers, the archive's entry %llu",
+                     (long long)*n_numbers,
+                     (unsigned long long)(entry->bytes / (uint64_t)storage_kinds[*kind].bytes));
     }
-    return FAL_OK;
+    return *status == FAL_OK ? entry : NULL;
 }
 
 static fal_status read_tensor(const torch_file *f, const fal_pickle_value *call,
                               fal_checkpoint_tensor *t, fal_error *err) {
-    const fal_zip_entry *entry = NULL;
     int kind = 0;
     int64_t n_stored = 0, n_numbers = 0;
-    FAL_TRY(find_storage(f, fal_pickle_item(f->pickle, call, 0), &entry, &kind, &n_stored, err));
-    if (storage_kinds[kind].type_id < 0) return FAL_OK;
+    fal_status status = FAL_OK;
+    const fal_zip_entry *entry =
+        find_storage(f, fal_pickle_item(f->pickle, call, 0), &kind, &n_stored, &status, err);
+    if (!entry || storage_kinds[kind].type_id < 0) return status;
     FAL_TRY(read_shape(f, call, t, &n_numbers, err));
     const fal_pickle_value *offset = fal_pickle_item(f->pickle, call, 1);
     if (!is_integer(offset)) return fal_fail(err, FAL_E_FORMAT, "its offset is no number");
@@ -209,23 +216,30 @@ static fal_status list_tensors(const torch_file *f, fal_checkpoint_list *list, f
     return FAL_OK;
 }
 
-static fal_status find_prefix(torch_file *f, const fal_zip_entry **pickle, fal_error *err) {
+/* The one entry data.pkl, whose folder holds all others. */
+static const fal_zip_entry *find_pickle(torch_file *f, fal_status *status, fal_error *err) {
     static const char suffix[] = "/data.pkl";
     const size_t suffix_bytes = sizeof suffix - 1;
+    const fal_zip_entry *pickle = NULL;
     for (int i = 0; i < fal_zip_count(f->archive); i++) {
         const fal_zip_entry *e = fal_zip_at(f->archive, i);
         if (e->name.length <= suffix_bytes
             || memcmp(e->name.data + e->name.length - suffix_bytes, suffix, suffix_bytes) != 0) {
             continue;
         }
-        if (*pickle) return fal_fail(err, FAL_E_FORMAT, "two entries named data.pkl");
-        *pickle = e;
-        f->prefix = (fal_slice){e->name.data, e->name.length - suffix_bytes + 1};
+        if (pickle) *status = fal_fail(err, FAL_E_FORMAT, "two entries named data.pkl");
+        pickle = e;
     }
-    if (!*pickle)
-        return fal_fail(err, FAL_E_FORMAT, "no PyTorch file: the archive has no data.pkl");
-    if (!(*pickle)->is_stored) return fal_fail(err, FAL_E_UNSUPPORTED, "data.pkl is compressed");
-    return FAL_OK;
+    if (!pickle) {
+        *status = fal_fail(err, FAL_E_FORMAT, "no PyTorch file: the archive has no data.pkl");
+        return NULL;
+    }
+    if (*status == FAL_OK && !pickle->is_stored) {
+        *status = fal_fail(err, FAL_E_UNSUPPORTED, "data.pkl is compressed");
+    }
+    if (*status != FAL_OK) return NULL;
+    f->prefix = (fal_slice){pickle->name.data, pickle->name.length - suffix_bytes + 1};
+    return pickle;
 }
 
 static fal_status check_byte_order(const torch_file *f, fal_error *err) {
@@ -244,11 +258,11 @@ fal_status fal_torch_file_read(fal_checkpoint_list *list, const void *data, size
                         "a file of PyTorch before 1.6, which is no archive");
     }
     torch_file f = {.file = file};
-    const fal_zip_entry *pickle = NULL;
     const int n_allowed = (int)(sizeof allowed / sizeof *allowed);
     fal_status status = FAL_OK;
     FAL_TRY_OUT(fal_zip_open(&f.archive, data, length, err));
-    FAL_TRY_OUT(find_prefix(&f, &pickle, err));
+    const fal_zip_entry *pickle = find_pickle(&f, &status, err);
+    if (!pickle) goto out;
     FAL_TRY_OUT(check_byte_order(&f, err));
     FAL_TRY_OUT(
         fal_pickle_read(&f.pickle, pickle->data, (size_t)pickle->bytes, allowed, n_allowed, err));
