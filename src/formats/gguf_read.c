@@ -289,6 +289,8 @@ static fal_status find_alignment(fal_gguf_part *part, fal_error *err) {
 static fal_status read_directory(parser *p, fal_gguf *f, fal_gguf_part *part, fal_error *err) {
     size_t min_bytes = p->version == 1 ? 4 + 1 + 4 + 4 + 4 + 8 : 8 + 1 + 4 + 8 + 4 + 8;
     FAL_TRY(check_count(p, part->n_tensors, min_bytes, "tensors", err));
+    part->first_tensor = f->n_tensors;
+    if (part->n_tensors == 0) return FAL_OK;
     size_t n_needed = (size_t)f->n_tensors + (size_t)part->n_tensors;
     if (n_needed > INT_MAX)
         return fal_fail(err, FAL_E_LIMIT, "%zu tensors, at most %d", n_needed, INT_MAX);
@@ -299,7 +301,6 @@ static fal_status read_directory(parser *p, fal_gguf *f, fal_gguf_part *part, fa
     if (!f->tensor_map) f->tensor_map = fal_string_map_open(n_needed);
     if (!f->tensor_map) return fal_fail_memory(err, 0);
 
-    part->first_tensor = f->n_tensors;
     for (uint64_t i = 0; i < part->n_tensors; i++)
         FAL_TRY(read_tensor(p, f, i, err));
     uint64_t data_start = p->reader.position + (part->alignment - 1u);
