@@ -181,26 +181,28 @@ static void test_wrong_rope(void **state) {
     static const struct {
         const char *key;
         float value;
+        const char *fragment;
     } rows[] = {
-        {"falcon.rope.freq_base",           0   },
-        {"falcon.rope.freq_base",           -1  },
-        {"falcon.rope.freq_base",           NAN },
-        {"falcon.rope.scaling.attn_factor", NAN },
-        {"falcon.rope.scaling.attn_factor", -1  },
-        {"falcon.rope.scale_linear",        NAN },
-        {"falcon.rope.scale_linear",        1e9f},
+        {"falcon.rope.freq_base",           0,    "rope.freq_base"          },
+        {"falcon.rope.freq_base",           -1,   "rope.freq_base"          },
+        {"falcon.rope.freq_base",           NAN,  "rope.freq_base"          },
+        {"falcon.rope.scaling.attn_factor", NAN,  "rope.scaling.attn_factor"},
+        {"falcon.rope.scaling.attn_factor", -1,   "rope.scaling.attn_factor"},
+        {"falcon.rope.scale_linear",        NAN,  "factor"                  },
+        {"falcon.rope.scale_linear",        1e9f, "factor"                  },
+        {"falconer.rope.factor",            NAN,  "falconer.rope.factor"    },
+        {"falconer.rope.factor",            0.5f, "falconer.rope.factor"    },
+        {"falconer.rope.factor",            1e9f, "falconer.rope.factor"    },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         tiny_model t = tiny_model_whole();
-        t.extra_f32 = rows[i].key;
-        t.extra_number = rows[i].value;
-        tiny_model_write(&t, path);
-        fal_model *model = NULL;
-        fal_status status = fal_model_open(&model, path, NULL, &error);
-        if (status != FAL_E_FORMAT)
-            fail_msg("%s %g: %s", rows[i].key, (double)rows[i].value, fal_status_words(status));
-        assert_null(model);
+        t.own_rope_method = "dynamic-ntk";
+        t.extra_f32[0].key = rows[i].key;
+        t.extra_f32[0].value = rows[i].value;
+        t.extra_f32[1].key = "falconer.rope.base";
+        t.extra_f32[1].value = 10000;
+        check_refused(&t, FAL_E_FORMAT, rows[i].fragment);
     }
     tiny_model t = tiny_model_whole();
     t.extra_u32 = "falcon.rope.dimension_count";

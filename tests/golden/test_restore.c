@@ -154,8 +154,8 @@ static void test_another_context(void **state) {
 static void test_with_rope_keys(void **state) {
     (void)state;
     tiny_model t = alfred();
-    t.extra_f32 = "falcon.rope.freq_base";
-    t.extra_number = 20000;
+    t.extra_f32[0].key = "falcon.rope.freq_base";
+    t.extra_f32[0].value = 20000;
     fal_model *model = write_and_open(&t, "alfred.gguf", NULL);
     check_plain(model);
     CHECK_NEAR(fal_model_info_get(model)->rope_base, 20000, 0);
@@ -170,6 +170,46 @@ static void test_with_rope_dimension(void **state) {
     t.extra_value = TINY_D_MODEL / TINY_HEADS;
     fal_model *model = write_and_open(&t, "alfred.gguf", NULL);
     check_restored(model);
+    fal_model_close(model);
+}
+
+/* NTK-YaRN as other readers know it, with the method's name beside it. freq_base is 10000 * 5^(8/6). */
+static tiny_model with_own_keys(float freq_base) {
+    tiny_model t = tiny_model_whole();
+    t.own_rope_method = "ntk-yarn";
+    t.extra_f32[0].key = "falcon.rope.freq_base";
+    t.extra_f32[0].value = freq_base;
+    t.extra_f32[1].key = "falcon.rope.scaling.attn_factor";
+    t.extra_f32[1].value = 1.13862944f;
+    t.extra_f32[2].key = "falconer.rope.base";
+    t.extra_f32[2].value = 10000;
+    t.extra_f32[3].key = "falconer.rope.factor";
+    t.extra_f32[3].value = 4;
+    return t;
+}
+
+static void test_own_keys(void **state) {
+    (void)state;
+    tiny_model t = with_own_keys(85498.797f);
+    fal_model *model = write_and_open(&t, "model.gguf", NULL);
+    const fal_model_info *info = fal_model_info_get(model);
+    assert_string_equal(info->rope_method, "ntk-yarn");
+    CHECK_NEAR(info->rope_factor, 4, 0);
+    CHECK_NEAR(info->rope_gain, 1.138629436111989, 1e-12);
+    CHECK_NEAR(info->rope_base, 85498.797, 0.01);
+    assert_string_equal(info->restored, "");
+    fal_model_close(model);
+}
+
+/* Somebody changed the keys that all readers know: those count. */
+static void test_contradicted_own_keys(void **state) {
+    (void)state;
+    tiny_model t = with_own_keys(20000);
+    fal_model *model = write_and_open(&t, "model.gguf", NULL);
+    const fal_model_info *info = fal_model_info_get(model);
+    assert_string_equal(info->rope_method, "none");
+    CHECK_NEAR(info->rope_base, 20000, 0);
+    CHECK_NEAR(info->rope_gain, 1.13862944, 1e-6);
     fal_model_close(model);
 }
 
@@ -231,6 +271,8 @@ int main(void) {
         cmocka_unit_test(test_another_context),
         cmocka_unit_test(test_with_rope_keys),
         cmocka_unit_test(test_with_rope_dimension),
+        cmocka_unit_test(test_own_keys),
+        cmocka_unit_test(test_contradicted_own_keys),
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_asked_method),
     };

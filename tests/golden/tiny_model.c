@@ -92,7 +92,10 @@ static void write_keys(fal_gguf_writer *w, const tiny_model *t, const tiny_token
     fal_gguf_set_u32(w, "tokenizer.ggml.bos_token_id", 0);
     fal_gguf_set_u32(w, "tokenizer.ggml.eos_token_id", 0);
     if (t->extra_u32) fal_gguf_set_u32(w, t->extra_u32, t->extra_value);
-    if (t->extra_f32) fal_gguf_set_f32(w, t->extra_f32, t->extra_number);
+    for (size_t i = 0; i < sizeof t->extra_f32 / sizeof t->extra_f32[0]; i++) {
+        if (t->extra_f32[i].key) fal_gguf_set_f32(w, t->extra_f32[i].key, t->extra_f32[i].value);
+    }
+    if (t->own_rope_method) set_text(w, t, "falconer.rope.method", t->own_rope_method);
 }
 
 /* A visit announces a tensor or writes its data. */

@@ -22,8 +22,13 @@ typedef struct tiny_model {
     int64_t shape[4];
     const char *extra_u32; /* one key more; NULL: none */
     uint32_t extra_value;
-    const char *extra_f32;
-    float extra_number;
+
+    struct {
+        const char *key; /* NULL: none */
+        float value;
+    } extra_f32[4];
+
+    const char *own_rope_method; /* falconer.rope.method; NULL: absent */
     int n_unnamed_rows; /* rows of the embedding beyond the tokens; negative: too few rows */
 } tiny_model;
 
