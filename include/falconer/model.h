@@ -24,8 +24,8 @@ typedef struct fal_model_options {
     const char *context_method; /* a name of rope_methods.def; NULL: what the file says */
     double
         context_scale; /* factor of the method; 0: what the file says, or 4 with a method of one's own */
-    int context_original;       /* tokens the model was trained for before the method; 0: what the file says */
-    bool as_stored; /* do not restore settings that the file is known to have lost */
+    int context_original; /* tokens the model was trained for before the method; 0: what the file says */
+    bool as_stored;       /* do not restore settings that the file is known to have lost */
     fal_log log;
 } fal_model_options;
 

@@ -12,8 +12,8 @@
 extern "C" {
 #endif
 
-/* Zero means: take the most probable token. Order of application: penalties, temperature, top_k, typical_p, top_p,
- * min_p. Equal logits are ordered by id, so a draw depends on nothing but logits, options and seed. */
+/* Zero means: take the most probable token. Order of application: penalties, temperature, top_k, top_p, min_p,
+ * typical_p. Equal logits are ordered by id, so a draw depends on nothing but logits, options and seed. */
 typedef struct fal_sampling {
     double temperature; /* 0: greedy */
     int top_k;          /* 0: off */

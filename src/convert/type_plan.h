@@ -34,6 +34,7 @@ typedef enum fal_tensor_class {
     FAL_CLASS_COUNT
 } fal_tensor_class;
 
+/* "ffn_down"; static. */
 const char *fal_tensor_class_name(fal_tensor_class class);
 
 typedef struct fal_plan_tensor {
@@ -80,6 +81,7 @@ typedef struct fal_plan_summary {
     int n_matrices, n_k_tensors, n_fallback_tensors;
 } fal_plan_summary;
 
+/* Adds up a plan: entries and tensors [n_tensors], as made above. */
 void fal_type_plan_summarise(fal_plan_summary *out, const fal_plan_entry *entries,
                              const fal_plan_tensor *tensors, size_t n_tensors);
 
