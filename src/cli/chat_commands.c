@@ -16,10 +16,9 @@
 #include <time.h>
 
 const fal_option fal_chat_setting_rows[] = {
-    {"max-new-tokens",  'n', FAL_OPTION_COUNT, offsetof(fal_chat_settings, max_new_tokens), "N", 0,
-     INT_MAX, NULL, "most tokens of an answer; 0: no bound (0)"},
-    {0}
-};
+    FAL_ROW_COUNT("max-new-tokens", 'n', offsetof(fal_chat_settings, max_new_tokens), "N", 0,
+                  INT_MAX, "most tokens of an answer; 0: no bound (0)"),
+    {0}};
 
 enum {
     FILE_VERSION = 1

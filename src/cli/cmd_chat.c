@@ -31,34 +31,29 @@ static const char *overflow_choice(int index) {
 }
 
 static const fal_option chat_rows[] = {
-    {"system",                           's', FAL_OPTION_TEXT, AT(system), "TEXT", 0, 0, NULL,
-     "system prompt (the format's own)"},
-    {"system-file",                   0, FAL_OPTION_FILE, AT(system_file), "FILE", 0, 0, NULL,
-     "a file that holds it"},
-    {"chat-format",                            0, FAL_OPTION_CHOICE, AT(format), "NAME", 0, 0, fal_chat_format_choice,
-     "chat format (the model's)"},
-    {"overflow",                                 0, FAL_OPTION_CHOICE, AT(overflow), "POLICY", 0, 0, overflow_choice,
-     "context full: drop-oldest (default) or stop"},
-    {"stop", 0, FAL_OPTION_LIST, AT(stop), "WORD", 0, 0, NULL,
-     "end before this word; may be repeated"},
-    {"no-history",                      0, FAL_OPTION_FLAG, AT(no_history), NULL, 0, 0, NULL,
-     "neither read nor write the history"},
-    {0                  }
-};
+    FAL_ROW(TEXT, "system", 's', AT(system), "TEXT", "system prompt (the format's own)"),
+    FAL_ROW(FILE, "system-file", 0, AT(system_file), "FILE", "a file that holds it"),
+    FAL_ROW_CHOICE("chat-format", 0, AT(format), "NAME", fal_chat_format_choice,
+                   "chat format (the model's)"),
+    FAL_ROW_CHOICE("overflow", 0, AT(overflow), "POLICY", overflow_choice,
+                   "context full: drop-oldest (default) or stop"),
+    FAL_ROW(LIST, "stop", 0, AT(stop), "WORD", "end before this word; may be repeated"),
+    FAL_ROW_FLAG("no-history", 0, AT(no_history), "neither read nor write the history"),
+    {0}};
 
 static const fal_option_group groups[] = {
-    {"Conversation", chat_rows, 0},
-    {"Length",             fal_chat_setting_rows, AT(settings)},
-    {"Sampling",       fal_sampling_option_rows, AT(settings.sampling)},
-    {"Model",  fal_model_option_rows, AT(model)},
-    {0    }
+    {"Conversation", chat_rows,                0                    },
+    {"Length",       fal_chat_setting_rows,    AT(settings)         },
+    {"Sampling",     fal_sampling_option_rows, AT(settings.sampling)},
+    {"Model",        fal_model_option_rows,    AT(model)            },
+    {NULL,           NULL,                     0                    }
 };
 
 static const fal_example examples[] = {
-    {"falconer chat -m alfred-40b-1023.Q4_K_M.gguf", "A conversation with Alfred:"},
+    {"falconer chat -m alfred-40b-1023.Q4_K_M.gguf",                            "A conversation with Alfred:"},
     {"printf 'Hello\\nAnd goodbye\\n' | falconer chat -m alfred.gguf --seed 1",
-     "Two turns from a script:"},
-    {0                    }
+     "Two turns from a script:"                                                                              },
+    {NULL,                                                                      NULL                         }
 };
 
 static void set_defaults(void *values) {

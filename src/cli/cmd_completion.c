@@ -252,15 +252,15 @@ static const char *shell_choice(int index) {
 }
 
 static const fal_argument arguments[] = {
-    {"SHELL",       FAL_OPTION_CHOICE, shell_choice, true, "bash, zsh or fish"},
-    {0}
+    {"SHELL", FAL_OPTION_CHOICE, shell_choice, true,  "bash, zsh or fish"},
+    {NULL,    FAL_OPTION_TEXT,   NULL,         false, NULL               }
 };
 
 static const fal_example examples[] = {
-    {"source <(falconer completion bash)", "Completion in the bash that is running:"},
+    {"source <(falconer completion bash)",                                  "Completion in the bash that is running:"},
     {"falconer completion fish > ~/.config/fish/completions/falconer.fish",
-     "Completion in fish, for good:"},
-    {0     }
+     "Completion in fish, for good:"                                                                                 },
+    {NULL,                                                                  NULL                                     }
 };
 
 static fal_status run(const fal_parsed *parsed, fal_error *err) {

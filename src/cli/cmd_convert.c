@@ -18,30 +18,28 @@ static const char *type_choice(int index) {
 }
 
 static const fal_option rows[] = {
-    {"type",                                 't', FAL_OPTION_CHOICE, AT(type), "TYPE", 0, 0, type_choice,
-     "number type: f32, f16 or bf16 (bf16)"},
-    {"name",                     0, FAL_OPTION_TEXT, AT(name), "NAME", 0, 0, NULL,
-     "the model's name in the file (the folder's)"},
-    {"force",                                0, FAL_OPTION_FLAG, AT(force), NULL, 0, 0, NULL, "overwrite a file that is there"},
-    {"quiet",                                     'q', FAL_OPTION_FLAG, AT(quiet), NULL, 0, 0, NULL, "say nothing but errors"},
-    {0}
-};
+    FAL_ROW_CHOICE("type", 't', AT(type), "TYPE", type_choice,
+                   "number type: f32, f16 or bf16 (bf16)"),
+    FAL_ROW(TEXT, "name", 0, AT(name), "NAME", "the model's name in the file (the folder's)"),
+    FAL_ROW_FLAG("force", 0, AT(force), "overwrite a file that is there"),
+    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),
+    {0}};
 
 static const fal_option_group groups[] = {
     {"Options", rows, 0},
-    {0       }
+    {NULL,      NULL, 0}
 };
 
 static const fal_argument arguments[] = {
-    {"HF_DIR",                                             FAL_OPTION_DIRECTORY, NULL, true,
-     "a folder with config.json, tokenizer.json, weights"},
-    {"OUT.gguf",                                                FAL_OPTION_FILE, NULL, true, "the file to write"},
-    {0}
+    {"HF_DIR",   FAL_OPTION_DIRECTORY, NULL, true,
+     "a folder with config.json, tokenizer.json, weights"              },
+    {"OUT.gguf", FAL_OPTION_FILE,      NULL, true,  "the file to write"},
+    {NULL,       FAL_OPTION_TEXT,      NULL, false, NULL               }
 };
 
 static const fal_example examples[] = {
     {"falconer convert alfred-40b-1023 alfred.gguf --type bf16", "A checkpoint becomes one file:"},
-    {0                                                         }
+    {NULL,                                                       NULL                            }
 };
 
 /* What the callbacks share. */
@@ -61,9 +59,7 @@ static void on_event(void *user, fal_log_level level, const char *area, const ch
     state *s = user;
     (void)area;
     if (s->quiet || level > FAL_LOG_INFO) return;
-    fal_progress before = s->progress;
     fal_progress_clear(&s->progress);
-    s->progress.started = before.started;
     fal_terminal_notice("%s", text);
 }
 
@@ -79,7 +75,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     if (fal_file_exists(path) && !o->force)
         return fal_fail(err, FAL_E_ARGUMENT,
                         "convert: '%s' is there already; --force overwrites it", path);
-    state s = {.progress = {.what = "converting"}, .quiet = o->quiet};
+    state s = {.progress = fal_progress_open("converting", NULL), .quiet = o->quiet};
     const fal_convert_options options = {
         .type = o->type,
         .name = o->name,

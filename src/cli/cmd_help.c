@@ -6,26 +6,23 @@ typedef struct help_options {
 } help_options;
 
 static const fal_option rows[] = {
-    {"man",            0, FAL_OPTION_FLAG, offsetof(help_options, man), NULL, 0, 0, NULL,
-     "print the manual page, in mdoc"},
-    {0}
-};
+    FAL_ROW_FLAG("man", 0, offsetof(help_options, man), "print the manual page, in mdoc"), {0}};
 
 static const fal_option_group groups[] = {
     {"Options", rows, 0},
-    {0       }
+    {NULL,      NULL, 0}
 };
 
 static const fal_argument arguments[] = {
-    {"COMMAND",           FAL_OPTION_CHOICE, fal_command_choice, false,
-     "the command to explain (the whole program)"},
-    {0}
+    {"COMMAND", FAL_OPTION_CHOICE, fal_command_choice, false,
+     "the command to explain (the whole program)"                 },
+    {NULL,      FAL_OPTION_TEXT,   NULL,               false, NULL}
 };
 
 static const fal_example examples[] = {
-    {"falconer help run",         "What run does and takes:"},
-    {"falconer help --man chat | man -l -",                           "The manual page of chat:"},
-    {0}
+    {"falconer help run",                   "What run does and takes:"},
+    {"falconer help --man chat | man -l -", "The manual page of chat:"},
+    {NULL,                                  NULL                      }
 };
 
 static fal_status run(const fal_parsed *parsed, fal_error *err) {

@@ -9,27 +9,25 @@ typedef struct inspect_options {
 
 #define AT(member) offsetof(inspect_options, member)
 
-static const fal_option rows[] = {
-    {"tensors",        't', FAL_OPTION_FLAG, AT(tensors), NULL, 0, 0, NULL, "list the tensors"},
-    {"metadata", 'M', FAL_OPTION_FLAG, AT(metadata), NULL, 0, 0, NULL, "list the metadata"},
-    {"json",            0, FAL_OPTION_FLAG, AT(json), NULL, 0, 0, NULL, "print one JSON object"},
-    {0              }
-};
+static const fal_option rows[] = {FAL_ROW_FLAG("tensors", 't', AT(tensors), "list the tensors"),
+                                  FAL_ROW_FLAG("metadata", 'M', AT(metadata), "list the metadata"),
+                                  FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+                                  {0}};
 
 static const fal_option_group groups[] = {
     {"Options", rows, 0},
-    {0       }
+    {NULL,      NULL, 0}
 };
 
 static const fal_argument arguments[] = {
-    {"FILE", FAL_OPTION_FILE, NULL, true, "a GGUF file, or any part of a split one"},
-    {0 }
+    {"FILE", FAL_OPTION_FILE, NULL, true,  "a GGUF file, or any part of a split one"},
+    {NULL,   FAL_OPTION_TEXT, NULL, false, NULL                                     }
 };
 
 static const fal_example examples[] = {
-    {"falconer inspect alfred-40b-1023.Q4_K_M.gguf", "What a file is:"},
-    {"falconer inspect model.gguf --tensors --json",                                              "All of it for a program:"},
-    {0}
+    {"falconer inspect alfred-40b-1023.Q4_K_M.gguf", "What a file is:"         },
+    {"falconer inspect model.gguf --tensors --json", "All of it for a program:"},
+    {NULL,                                           NULL                      }
 };
 
 static fal_status run(const fal_parsed *parsed, fal_error *err) {

@@ -98,25 +98,22 @@ static const char *list_choice(int index) {
 }
 
 static const fal_option rows[] = {
-    {"json",           0, FAL_OPTION_FLAG, offsetof(list_options, json), NULL, 0, 0, NULL,
-     "print a JSON array"},
-    {0}
-};
+    FAL_ROW_FLAG("json", 0, offsetof(list_options, json), "print a JSON array"), {0}};
 
 static const fal_option_group groups[] = {
     {"Options", rows, 0},
-    {0       }
+    {NULL,      NULL, 0}
 };
 
 static const fal_argument arguments[] = {
-    {"LIST",       FAL_OPTION_CHOICE, list_choice, true,
-     "types, architectures, methods, chat-formats, ..."},
-    {0}
+    {"LIST", FAL_OPTION_CHOICE, list_choice, true,
+     "types, architectures, methods, chat-formats, ..." },
+    {NULL,   FAL_OPTION_TEXT,   NULL,        false, NULL}
 };
 
 static const fal_example examples[] = {
     {"falconer list types", "The number types that can be read:"},
-    {0                    }
+    {NULL,                  NULL                                }
 };
 
 static void print_line(const list_line *line) {

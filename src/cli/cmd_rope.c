@@ -24,35 +24,30 @@ typedef struct rope_options {
 #define AT(member) offsetof(rope_options, member)
 
 static const fal_option rows[] = {
-    {"head-dim",                        0, FAL_OPTION_COUNT, AT(head_dim), "N", 4, 4096, NULL,
-     "dimensions of a head (64)"},
-    {"base",                 0, FAL_OPTION_NUMBER, AT(base), "B", 1.0001, 1e15, NULL,
-     "base of the frequencies (10000)"},
-    {"factor",                              0, FAL_OPTION_NUMBER, AT(factor), "S", 1, 1024, NULL,
-     "times the trained context is extended (4)"},
-    {"trained-context",                             0, FAL_OPTION_COUNT, AT(trained_context), "N", 1, INT_MAX, NULL,
-     "tokens of training (2048)"},
-    {"context-now",       0, FAL_OPTION_COUNT, AT(context_now), "N", 1, INT_MAX, NULL,
-     "length at hand, for dynamic methods (the whole)"},
-    {"method",                            0, FAL_OPTION_CHOICE, AT(method), "NAME", 0, 0, fal_method_choice,
-     "only this method"},
-    {"full",                0, FAL_OPTION_FLAG, AT(full), NULL, 0, 0, NULL, "every pair, not only three"},
-    {"svg",                              0, FAL_OPTION_FILE, AT(svg), "FILE", 0, 0, NULL,
-     "also draw wavelengths into an SVG file"},
-    {"json",                             0, FAL_OPTION_FLAG, AT(json), NULL, 0, 0, NULL, "print one JSON object"},
-    {0}
-};
+    FAL_ROW_COUNT("head-dim", 0, AT(head_dim), "N", 4, 4096, "dimensions of a head (64)"),
+    FAL_ROW_NUMBER("base", 0, AT(base), "B", 1.0001, 1e15, "base of the frequencies (10000)"),
+    FAL_ROW_NUMBER("factor", 0, AT(factor), "S", 1, 1024,
+                   "times the trained context is extended (4)"),
+    FAL_ROW_COUNT("trained-context", 0, AT(trained_context), "N", 1, INT_MAX,
+                  "tokens of training (2048)"),
+    FAL_ROW_COUNT("context-now", 0, AT(context_now), "N", 1, INT_MAX,
+                  "length at hand, for dynamic methods (the whole)"),
+    FAL_ROW_CHOICE("method", 0, AT(method), "NAME", fal_method_choice, "only this method"),
+    FAL_ROW_FLAG("full", 0, AT(full), "every pair, not only three"),
+    FAL_ROW(FILE, "svg", 0, AT(svg), "FILE", "also draw wavelengths into an SVG file"),
+    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    {0}};
 
 static const fal_option_group groups[] = {
     {"Options", rows, 0},
-    {0       }
+    {NULL,      NULL, 0}
 };
 
 static const fal_example examples[] = {
     {"falconer rope --factor 4 --trained-context 2048",
-     "What each method makes of Falcon's 2048 tokens for 8192:"},
-    {"falconer rope --method ntk-yarn --full",                                                 "All frequencies of Alfred's method:"},
-    {0}
+     "What each method makes of Falcon's 2048 tokens for 8192:"                              },
+    {"falconer rope --method ntk-yarn --full",          "All frequencies of Alfred's method:"},
+    {NULL,                                              NULL                                 }
 };
 
 static void set_defaults(void *values) {

@@ -35,68 +35,52 @@ typedef struct run_options {
 #define AT(member) offsetof(run_options, member)
 
 static const fal_option prompt_rows[] = {
-    {"prompt",                                 'p', FAL_OPTION_TEXT, AT(prompt), "TEXT", 0, 0, NULL,
-     "the prompt; without it a file or stdin"},
-    {"file",                         'f', FAL_OPTION_FILE, AT(file), "FILE", 0, 0, NULL,
-     "a file that holds the prompt; -: stdin"},
-    {"special",                                  0, FAL_OPTION_FLAG, AT(special), NULL, 0, 0, NULL,
-     "recognise control tokens in the prompt"},
-    {"chat",                                       0, FAL_OPTION_FLAG, AT(chat), NULL, 0, 0, NULL,
-     "the prompt is a message in the model's format"},
-    {"system", 0, FAL_OPTION_TEXT, AT(system), "TEXT", 0, 0, NULL,
-     "system prompt for --chat (the format's own)"},
-    {"chat-format",                                   0, FAL_OPTION_CHOICE, AT(format), "NAME", 0, 0, fal_chat_format_choice,
-     "another format for --chat"},
-    {0                        }
-};
+    FAL_ROW(TEXT, "prompt", 'p', AT(prompt), "TEXT", "the prompt; without it a file or stdin"),
+    FAL_ROW(FILE, "file", 'f', AT(file), "FILE", "a file that holds the prompt; -: stdin"),
+    FAL_ROW_FLAG("special", 0, AT(special), "recognise control tokens in the prompt"),
+    FAL_ROW_FLAG("chat", 0, AT(chat), "the prompt is a message in the model's format"),
+    FAL_ROW(TEXT, "system", 0, AT(system), "TEXT", "system prompt for --chat (the format's own)"),
+    FAL_ROW_CHOICE("chat-format", 0, AT(format), "NAME", fal_chat_format_choice,
+                   "another format for --chat"),
+    {0}};
 
 static const fal_option length_rows[] = {
-    {"max-new-tokens",            'n', FAL_OPTION_COUNT, AT(max_new_tokens), "N", 1, INT_MAX, NULL,
-     "most tokens to draw (256)"},
-    {"max-length",           0, FAL_OPTION_COUNT, AT(max_length), "N", 1, INT_MAX, NULL,
-     "most tokens of prompt and answer"},
-    {"stop",                        0, FAL_OPTION_LIST, AT(stop), "WORD", 0, 0, NULL,
-     "end before this word; may be repeated"},
-    {"ignore-end",                    0, FAL_OPTION_FLAG, AT(ignore_end), NULL, 0, 0, NULL,
-     "do not end at end tokens"},
-    {"num-return-sequences", 0, FAL_OPTION_COUNT, AT(n_sequences), "N", 1, 10000, NULL,
-     "answers to draw (1)"},
-    {0               }
-};
+    FAL_ROW_COUNT("max-new-tokens", 'n', AT(max_new_tokens), "N", 1, INT_MAX,
+                  "most tokens to draw (256)"),
+    FAL_ROW_COUNT("max-length", 0, AT(max_length), "N", 1, INT_MAX,
+                  "most tokens of prompt and answer"),
+    FAL_ROW(LIST, "stop", 0, AT(stop), "WORD", "end before this word; may be repeated"),
+    FAL_ROW_FLAG("ignore-end", 0, AT(ignore_end), "do not end at end tokens"),
+    FAL_ROW_COUNT("num-return-sequences", 0, AT(n_sequences), "N", 1, 10000, "answers to draw (1)"),
+    {0}};
 
 static const fal_option draw_rows[] = {
-    {"do-sample",      0, FAL_OPTION_FLAG, AT(do_sample), NULL, 0, 0, NULL,
-     "draw with temperature 1 and top-k 50"},
-    {0}
-};
+    FAL_ROW_FLAG("do-sample", 0, AT(do_sample), "draw with temperature 1 and top-k 50"), {0}};
 
 static const fal_option output_rows[] = {
-    {"full-text",      0, FAL_OPTION_FLAG, AT(full_text), NULL, 0, 0, NULL,
-     "print the prompt in front of each answer"},
-    {"logprobs", 0, FAL_OPTION_FLAG, AT(logprobs), NULL, 0, 0, NULL,
-     "log-probability of each token drawn"},
-    {"json",            0, FAL_OPTION_FLAG, AT(json), NULL, 0, 0, NULL, "print one JSON object"},
-    {0              }
-};
+    FAL_ROW_FLAG("full-text", 0, AT(full_text), "print the prompt in front of each answer"),
+    FAL_ROW_FLAG("logprobs", 0, AT(logprobs), "log-probability of each token drawn"),
+    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    {0}};
 
 static const fal_option_group groups[] = {
-    {"Prompt",   prompt_rows, 0},
-    {"Length",         length_rows, 0},
-    {"Sampling",   draw_rows, 0},
-    {"Sampling",         fal_sampling_option_rows, AT(sampling)},
-    {"Output", output_rows, 0},
-    {"Model",         fal_model_option_rows, AT(model)},
-    {0}
+    {"Prompt",   prompt_rows,              0           },
+    {"Length",   length_rows,              0           },
+    {"Sampling", draw_rows,                0           },
+    {"Sampling", fal_sampling_option_rows, AT(sampling)},
+    {"Output",   output_rows,              0           },
+    {"Model",    fal_model_option_rows,    AT(model)   },
+    {NULL,       NULL,                     0           }
 };
 
 static const fal_example examples[] = {
     {"falconer run -m alfred.gguf --chat -p 'Name three falcons.' --top-k 3",
-     "An answer of a chat model:"},
+     "An answer of a chat model:"                                                                     },
     {"falconer run -m falcon-7b.gguf -f story.txt --max-length 2048 --do-sample --seed 7",
      "A story goes on until prompt and answer have 2048 tokens; the seed makes it the same each time:"},
     {"falconer run -m model.gguf -p 'int main(' --num-return-sequences 3 --top-p 0.9 --json",
-     "Three different continuations as JSON:"},
-    {0          }
+     "Three different continuations as JSON:"                                                         },
+    {NULL,                                                                                    NULL    }
 };
 
 static void set_defaults(void *values) {

@@ -25,30 +25,24 @@ typedef struct score_options {
 #define AT(member) offsetof(score_options, member)
 
 static const fal_option score_rows[] = {
-    {"text",                                 't', FAL_OPTION_TEXT, AT(text), "TEXT", 0, 0, NULL,
-     "the text; without it a file or stdin"},
-    {"file",                       'f', FAL_OPTION_FILE, AT(file), "FILE", 0, 0, NULL,
-     "a file that holds the text; -: stdin"},
-    {"ids",                                'i', FAL_OPTION_IDS, AT(ids), "IDS", 0, 0, NULL,
-     "token ids instead of a text, as 1,2,3"},
-    {"special",                                     0, FAL_OPTION_FLAG, AT(special), NULL, 0, 0, NULL,
-     "recognise control tokens in the text"},
-    {"logits", 0, FAL_OPTION_FLAG, AT(logits), NULL, 0, 0, NULL,
-     "the logits after the last token, too"},
-    {"json",                                 0, FAL_OPTION_FLAG, AT(json), NULL, 0, 0, NULL, "print one JSON object"},
-    {0                      }
-};
+    FAL_ROW(TEXT, "text", 't', AT(text), "TEXT", "the text; without it a file or stdin"),
+    FAL_ROW(FILE, "file", 'f', AT(file), "FILE", "a file that holds the text; -: stdin"),
+    FAL_ROW(IDS, "ids", 'i', AT(ids), "IDS", "token ids instead of a text, as 1,2,3"),
+    FAL_ROW_FLAG("special", 0, AT(special), "recognise control tokens in the text"),
+    FAL_ROW_FLAG("logits", 0, AT(logits), "the logits after the last token, too"),
+    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    {0}};
 
 static const fal_option_group groups[] = {
-    {"Text",  score_rows, 0},
-    {"Model",      fal_model_option_rows, AT(model)},
-    {0}
+    {"Text",  score_rows,            0        },
+    {"Model", fal_model_option_rows, AT(model)},
+    {NULL,    NULL,                  0        }
 };
 
 static const fal_example examples[] = {
     {"falconer score -m falcon-7b.gguf --text 'The falcon flies.'", "How probable each token is:"},
-    {"falconer score -m falcon-7b.gguf --ids 11,204,878 --json",                                                             "Token ids in, JSON out:"},
-    {0}
+    {"falconer score -m falcon-7b.gguf --ids 11,204,878 --json",    "Token ids in, JSON out:"    },
+    {NULL,                                                          NULL                         }
 };
 
 /* What a command that scores holds. */
@@ -83,7 +77,7 @@ static fal_status score_tokens(scoring *s, fal_error *err) {
     if (n > n_context)
         return fal_fail(err, FAL_E_LIMIT, "score: %zu tokens, the context holds %zu; see --context",
                         n, n_context);
-    fal_progress progress = {.what = "scoring", .unit = "tokens"};
+    fal_progress progress = fal_progress_open("scoring", "tokens");
     double sum = 0;
     for (size_t first = 0; first < n; first += CHUNK) {
         size_t count = n - first < CHUNK ? n - first : CHUNK;

@@ -18,35 +18,29 @@ typedef struct tokenize_options {
 #define AT(member) offsetof(tokenize_options, member)
 
 static const fal_option rows[] = {
-    {"model",                                     'm', FAL_OPTION_FILE, AT(model), "FILE", 0, 0, NULL,
-     "a GGUF file; a vocabulary alone is enough"},
-    {"file",                            'f', FAL_OPTION_FILE, AT(file), "FILE", 0, 0, NULL,
-     "a file that holds the text; -: stdin"},
-    {"special",                                     0, FAL_OPTION_FLAG, AT(special), NULL, 0, 0, NULL,
-     "recognise control tokens in the text"},
-    {"decode",                                          'd', FAL_OPTION_IDS, AT(decode), "IDS", 0, 0, NULL,
-     "print the bytes of these ids, as 1,2,3"},
-    {"count", 0, FAL_OPTION_FLAG, AT(count), NULL, 0, 0, NULL,
-     "print only how many tokens there are"},
-    {"json",                                      0, FAL_OPTION_FLAG, AT(json), NULL, 0, 0, NULL, "print one JSON object"},
-    {0                           }
-};
+    FAL_ROW(FILE, "model", 'm', AT(model), "FILE", "a GGUF file; a vocabulary alone is enough"),
+    FAL_ROW(FILE, "file", 'f', AT(file), "FILE", "a file that holds the text; -: stdin"),
+    FAL_ROW_FLAG("special", 0, AT(special), "recognise control tokens in the text"),
+    FAL_ROW(IDS, "decode", 'd', AT(decode), "IDS", "print the bytes of these ids, as 1,2,3"),
+    FAL_ROW_FLAG("count", 0, AT(count), "print only how many tokens there are"),
+    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    {0}};
 
 static const fal_option_group groups[] = {
     {"Options", rows, 0},
-    {0       }
+    {NULL,      NULL, 0}
 };
 
 static const fal_argument arguments[] = {
     {"TEXT", FAL_OPTION_TEXT, NULL, false, "the text; without it the bytes of --file or stdin"},
-    {0 }
+    {NULL,   FAL_OPTION_TEXT, NULL, false, NULL                                               }
 };
 
 static const fal_example examples[] = {
-    {"falconer tokenize -m falcon.gguf 'Hello world' --json", "Ids and pieces of a text:"},
-    {"falconer tokenize -m falcon.gguf --decode 9856,1079",                                                       "Back to text:"},
-    {"falconer tokenize -m falcon.gguf --count < book.txt","How many tokens a file has:"},
-    {0  }
+    {"falconer tokenize -m falcon.gguf 'Hello world' --json", "Ids and pieces of a text:"  },
+    {"falconer tokenize -m falcon.gguf --decode 9856,1079",   "Back to text:"              },
+    {"falconer tokenize -m falcon.gguf --count < book.txt",   "How many tokens a file has:"},
+    {NULL,                                                    NULL                         }
 };
 
 static fal_status decode(const fal_tokenizer *t, const tokenize_options *o, fal_error *err) {

@@ -33,30 +33,34 @@ const char *fal_chat_format_choice(int index) {
     return formats[index];
 }
 
+/* Ctrl-C is heard between steps of a prompt, so they are kept short. */
+enum {
+    DEFAULT_BATCH = 64
+};
+
 #define AT(member) offsetof(fal_model_choice, member)
 
 const fal_option fal_model_option_rows[] = {
-    {"model",                               'm', FAL_OPTION_FILE, AT(file), "FILE", 0, 0, NULL, "the model, a GGUF file"},
-    {"context",                      'c', FAL_OPTION_COUNT, AT(n_context), "N", 1, INT_MAX, NULL,
-     "tokens of context (the model's own)"},
-    {"context-method",                               0, FAL_OPTION_CHOICE, AT(context_method), "NAME", 0, 0, fal_method_choice,
-     "context extension, see falconer rope"},
-    {"context-scale",                                    0, FAL_OPTION_NUMBER, AT(context_scale), "S", 1, 1024, NULL,
-     "its factor (the file's, or 4)"},
-    {"context-original",             0, FAL_OPTION_COUNT, AT(context_original), "N", 1, INT_MAX, NULL,
-     "tokens the model was trained for (the file's)"},
-    {"as-stored",                             0, FAL_OPTION_FLAG, AT(as_stored), NULL, 0, 0, NULL,
-     "do not restore settings the file lost"},
-    {"kv-type",                     0, FAL_OPTION_CHOICE, AT(kv_type), "TYPE", 0, 0, fal_kv_type_choice,
-     "number type of the cache: f16, f32"},
-    {"threads",                                  0, FAL_OPTION_COUNT, AT(n_threads), "N", 1, 1024, NULL,
-     "threads to compute with (usable cores)"},
-    {"device",                              0, FAL_OPTION_CHOICE, AT(device), "NAME", 0, 0, fal_device_choice,
-     "what computes: cpu; ref is slow"},
-    {"verbose", 0, FAL_OPTION_FLAG, AT(verbose), NULL, 0, 0, NULL,
-     "tell on stderr what happens and how fast"},
-    {0                     }
-};
+    FAL_ROW(FILE, "model", 'm', AT(file), "FILE", "the model, a GGUF file"),
+    FAL_ROW_COUNT("context", 'c', AT(n_context), "N", 1, INT_MAX,
+                  "tokens of context (the model's own)"),
+    FAL_ROW_CHOICE("context-method", 0, AT(context_method), "NAME", fal_method_choice,
+                   "context extension, see falconer rope"),
+    FAL_ROW_NUMBER("context-scale", 0, AT(context_scale), "S", 1, 1024,
+                   "its factor (the file's, or 4)"),
+    FAL_ROW_COUNT("context-original", 0, AT(context_original), "N", 1, INT_MAX,
+                  "tokens the model was trained for (the file's)"),
+    FAL_ROW_FLAG("as-stored", 0, AT(as_stored), "do not restore settings the file lost"),
+    FAL_ROW_CHOICE("kv-type", 0, AT(kv_type), "TYPE", fal_kv_type_choice,
+                   "number type of the cache: f16, f32"),
+    FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
+                  "threads to compute with (usable cores)"),
+    FAL_ROW_COUNT("batch", 0, AT(n_batch), "N", 1, 8192,
+                  "tokens of a prompt computed at once (64)"),
+    FAL_ROW_CHOICE("device", 0, AT(device), "NAME", fal_device_choice,
+                   "what computes: cpu; ref is slow"),
+    FAL_ROW_FLAG("verbose", 0, AT(verbose), "tell on stderr what happens and how fast"),
+    {0}};
 
 /* The level up to which events are shown; user of the sink. */
 static fal_log_level level_of(const fal_model_choice *choice) {
@@ -114,7 +118,10 @@ fal_status fal_model_choice_open(const fal_model_choice *choice, const char *hin
     };
     double started = fal_seconds();
     FAL_TRY(fal_model_open(model, choice->file, &options, err));
-    const fal_session_options wanted = {.n_context = choice->n_context, .kv_type = choice->kv_type};
+    const fal_session_options wanted = {.n_context = choice->n_context,
+                                        .n_batch =
+                                            choice->n_batch ? choice->n_batch : DEFAULT_BATCH,
+                                        .kv_type = choice->kv_type};
     FAL_TRY(fal_session_open(session, *model, &wanted, err));
     show_facts(choice, *model, *session, fal_seconds() - started);
     return FAL_OK;

@@ -8,7 +8,7 @@
 
 typedef struct fal_model_choice {
     const char *file, *device, *context_method, *kv_type;
-    int n_threads, n_context, context_original;
+    int n_threads, n_context, n_batch, context_original;
     double context_scale;
     bool as_stored, verbose;
 } fal_model_choice;

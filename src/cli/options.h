@@ -43,6 +43,18 @@ typedef struct fal_option {
     const char *meaning; /* at most 48 characters, so that help fits 80 columns */
 } fal_option;
 
+/* Rows by kind. FAL_ROW is for kinds without bounds: TEXT, FILE, DIRECTORY, SEED, LIST, IDS. */
+#define FAL_ROW(kind, name, letter, offset, value, meaning) \
+    { name, letter, FAL_OPTION_##kind, offset, value, 0, 0, NULL, meaning }
+#define FAL_ROW_FLAG(name, letter, offset, meaning) \
+    FAL_ROW(FLAG, name, letter, offset, NULL, meaning)
+#define FAL_ROW_COUNT(name, letter, offset, value, min, max, meaning) \
+    { name, letter, FAL_OPTION_COUNT, offset, value, min, max, NULL, meaning }
+#define FAL_ROW_NUMBER(name, letter, offset, value, min, max, meaning) \
+    { name, letter, FAL_OPTION_NUMBER, offset, value, min, max, NULL, meaning }
+#define FAL_ROW_CHOICE(name, letter, offset, value, choice, meaning) \
+    { name, letter, FAL_OPTION_CHOICE, offset, value, 0, 0, choice, meaning }
+
 /* Rows that belong together; several commands may share one table at different offsets. */
 typedef struct fal_option_group {
     const char *title; /* "Sampling"; NULL ends a list of groups */

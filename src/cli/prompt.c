@@ -59,7 +59,7 @@ static bool on_progress(void *user, size_t n_done, size_t n_total) {
 }
 
 fal_status fal_prompt_sync(fal_session *session, const fal_tokens *tokens, fal_error *err) {
-    fal_progress progress = {.what = "reading", .unit = "tokens"};
+    fal_progress progress = fal_progress_open("reading", "tokens");
     fal_session_on_progress(session, on_progress, &progress);
     fal_status status = fal_session_sync(session, tokens->ids, tokens->count, err);
     fal_session_on_progress(session, NULL, NULL);

@@ -10,25 +10,22 @@
 #define AT(member) offsetof(fal_sampling, member)
 
 const fal_option fal_sampling_option_rows[] = {
-    {"temperature",                                  0, FAL_OPTION_NUMBER, AT(temperature), "T", 0, 100, NULL,
-     "flatness of the draw; 0: most probable token"},
-    {"top-k",                             0, FAL_OPTION_COUNT, AT(top_k), "N", 0, INT_MAX, NULL,
-     "draw from the N most probable; 0: from all"},
-    {"top-p",                                           0, FAL_OPTION_NUMBER, AT(top_p), "P", 0, 1, NULL,
-     "draw from the fewest that hold P; 0, 1: off"},
-    {"min-p",                                           0, FAL_OPTION_NUMBER, AT(min_p), "P", 0, 1, NULL,
-     "drop those below P times the best; 0: off"},
-    {"typical-p", 0, FAL_OPTION_NUMBER, AT(typical_p), "P", 0, 1, NULL,
-     "draw from the most typical that hold P"},
-    {"repetition-penalty",                                        0, FAL_OPTION_NUMBER, AT(repetition_penalty), "X", 0, 100, NULL,
-     "weaken tokens seen, by a factor; 0, 1: off"},
-    {"presence-penalty",                              0, FAL_OPTION_NUMBER, AT(presence_penalty), "X", -100, 100, NULL,
-     "weaken tokens seen, once"},
-    {"frequency-penalty",                                           0, FAL_OPTION_NUMBER, AT(frequency_penalty), "X", -100, 100, NULL,
-     "weaken tokens seen, each time"},
-    {"seed",                                       0, FAL_OPTION_SEED, AT(seed), "N", 0, 0, NULL, "same seed, same text (a random one)"},
-    {0  }
-};
+    FAL_ROW_NUMBER("temperature", 0, AT(temperature), "T", 0, 100,
+                   "flatness of the draw; 0: most probable token"),
+    FAL_ROW_COUNT("top-k", 0, AT(top_k), "N", 0, INT_MAX,
+                  "draw from the N most probable; 0: from all"),
+    FAL_ROW_NUMBER("top-p", 0, AT(top_p), "P", 0, 1, "draw from the fewest that hold P; 0, 1: off"),
+    FAL_ROW_NUMBER("min-p", 0, AT(min_p), "P", 0, 1, "drop those below P times the best; 0: off"),
+    FAL_ROW_NUMBER("typical-p", 0, AT(typical_p), "P", 0, 1,
+                   "draw from the most typical that hold P"),
+    FAL_ROW_NUMBER("repetition-penalty", 0, AT(repetition_penalty), "X", 0, 100,
+                   "weaken tokens seen, by a factor; 0, 1: off"),
+    FAL_ROW_NUMBER("presence-penalty", 0, AT(presence_penalty), "X", -100, 100,
+                   "weaken tokens seen, once"),
+    FAL_ROW_NUMBER("frequency-penalty", 0, AT(frequency_penalty), "X", -100, 100,
+                   "weaken tokens seen, each time"),
+    FAL_ROW(SEED, "seed", 0, AT(seed), "N", "same seed, same text (a random one)"),
+    {0}};
 
 const fal_option *fal_sampling_option_find(const char *name) {
     for (const fal_option *o = fal_sampling_option_rows; o->name; o++)

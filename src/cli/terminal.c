@@ -149,10 +149,13 @@ static void format_rate(const fal_progress *progress, char *out, size_t size, do
     snprintf(out, size, "%s/s", amount);
 }
 
+fal_progress fal_progress_open(const char *what, const char *unit) {
+    return (fal_progress){.what = what, .unit = unit, .started = fal_seconds()};
+}
+
 void fal_progress_show(fal_progress *progress, uint64_t n_done, uint64_t n_total) {
     if (!fal_terminal_is(stderr) || n_total == 0) return;
     double now = fal_seconds();
-    if (progress->started <= 0) progress->started = now;
     if (now - progress->drawn < 0.1 && n_done < n_total) return;
     progress->drawn = now;
     progress->is_shown = true;
@@ -178,7 +181,6 @@ void fal_progress_clear(fal_progress *progress) {
         fflush(stderr);
     }
     progress->is_shown = false;
-    progress->started = 0;
 }
 
 /* ---- Ctrl-C ---- */

@@ -48,7 +48,7 @@ void fal_format_count(char *out, size_t size, double n);
 /* "1:02:03", "0:42". */
 void fal_format_duration(char *out, size_t size, double seconds);
 
-/* A bar on stderr with rate and time left; silent where stderr is no terminal. Zero-initialise, set what and unit. */
+/* A bar on stderr with rate and time left; silent where stderr is no terminal. */
 typedef struct fal_progress {
     const char *what;
     const char *unit; /* "tokens"; NULL: bytes */
@@ -56,9 +56,12 @@ typedef struct fal_progress {
     bool is_shown;
 } fal_progress;
 
+/* Starts the clock. what and unit are borrowed. */
+fal_progress fal_progress_open(const char *what, const char *unit);
+
 /* Draws at most ten times a second. */
 void fal_progress_show(fal_progress *progress, uint64_t n_done, uint64_t n_total);
-/* Removes the bar from the screen; the next one starts its clock again. */
+/* Removes the bar from the screen. */
 void fal_progress_clear(fal_progress *progress);
 
 /* From here on Ctrl-C only raises a flag; the n_to_end-th one before fal_interrupt_clear ends the program. */

@@ -26,32 +26,29 @@ static const char *colour_choice(int index) {
 #define AT(member) offsetof(test_values, member)
 
 static const fal_option own_rows[] = {
-    {"flag",           'f', FAL_OPTION_FLAG, AT(flag), NULL, 0, 0, NULL, "a flag"},
-    {"text", 't', FAL_OPTION_TEXT, AT(text), "TEXT", 0, 0, NULL, "a text"},
-    {"colour",            0, FAL_OPTION_CHOICE, AT(choice), "NAME", 0, 0, colour_choice, "a choice"},
-    {"count",               'n', FAL_OPTION_COUNT, AT(count), "N", -3, 100, NULL, "a count"},
-    {"word",        'w', FAL_OPTION_LIST, AT(list), "WORD", 0, 0, NULL, "words"},
-    {"ids",           0, FAL_OPTION_IDS, AT(ids), "IDS", 0, 0, NULL, "ids"},
-    {0}
-};
+    FAL_ROW_FLAG("flag", 'f', AT(flag), "a flag"),
+    FAL_ROW(TEXT, "text", 't', AT(text), "TEXT", "a text"),
+    FAL_ROW_CHOICE("colour", 0, AT(choice), "NAME", colour_choice, "a choice"),
+    FAL_ROW_COUNT("count", 'n', AT(count), "N", -3, 100, "a count"),
+    FAL_ROW(LIST, "word", 'w', AT(list), "WORD", "words"),
+    FAL_ROW(IDS, "ids", 0, AT(ids), "IDS", "ids"),
+    {0}};
 
 static const fal_option inner_rows[] = {
-    {"number",           0, FAL_OPTION_NUMBER, offsetof(inner_values, number), "X", 0, HUGE_VAL, NULL,
-     "a number"},
-    {"seed", 0, FAL_OPTION_SEED, offsetof(inner_values, seed), "N", 0, 0, NULL, "a seed"},
-    {0          }
-};
+    FAL_ROW_NUMBER("number", 0, offsetof(inner_values, number), "X", 0, HUGE_VAL, "a number"),
+    FAL_ROW(SEED, "seed", 0, offsetof(inner_values, seed), "N", "a seed"),
+    {0}};
 
 static const fal_option_group groups[] = {
-    {"Own",   own_rows, 0},
-    {"Inner",      inner_rows, AT(inner)},
-    {0}
+    {"Own",   own_rows,   0        },
+    {"Inner", inner_rows, AT(inner)},
+    {NULL,    NULL,       0        }
 };
 
 static const fal_argument arguments[] = {
-    {"FIRST",  FAL_OPTION_TEXT, NULL, true, "first"},
-    {"COLOUR",    FAL_OPTION_CHOICE, colour_choice, false, "second"},
-    {0}
+    {"FIRST",  FAL_OPTION_TEXT,   NULL,          true,  "first" },
+    {"COLOUR", FAL_OPTION_CHOICE, colour_choice, false, "second"},
+    {NULL,     FAL_OPTION_TEXT,   NULL,          false, NULL    }
 };
 
 static void set_defaults(void *values) {
