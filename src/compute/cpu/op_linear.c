@@ -7,7 +7,7 @@
 /* Rows are handed out in pieces of about this many bytes of weights: large enough to stream, small enough that the last
  * ones do not keep one thread busy alone. A multiple of ROW_UNIT rows, so that kernels see whole panels. */
 enum {
-    PIECE_BYTES = 128 * 1024,
+    PIECE_BYTES = 512 * 1024,
     ROW_UNIT = 32
 };
 
