@@ -1,6 +1,6 @@
 """Makes the golden models: tiny checkpoints of every variant and what they must compute.
 
-Usage: make_golden.py [NAME ...]   (no name: all). Writes below models/ beside this file. Needs torch, numpy and regex;
+Usage: make_golden.py [NAME ...]   (no name: all). Writes models/ and rope.json beside this file. Needs torch, numpy and regex;
 README.md says how to install them and what the files mean.
 """
 import json
@@ -498,10 +498,21 @@ def make_quantized(name):
     return seed
 
 
+def make_rope(name):
+    """Frequencies and gain of each method with fixed frequencies."""
+    about = dict(head_dim=64, base=10000.0, s=4.0, original_context=2048, beta_slow=1, beta_fast=32)
+    methods = {}
+    for method in ['none'] + METHODS[:-1]:
+        f, gain = reference.frequencies(64, 10000.0, method, 4.0, 2048)
+        methods[method] = dict(inverse_frequencies=f.tolist(), scale=gain)
+    write_json(os.path.join(os.path.dirname(MODELS), name + '.json'), dict(about, methods=methods), indent=1)
+    return 0
+
+
 MAKERS = {'falcon-7b-like': make_falcon_7b, 'falcon-40b-like': make_falcon_40b, 'falcon-11b-like': make_falcon_11b,
           'falcon-180b-like': make_falcon_180b, 'falcon-rw-like': make_falcon_rw,
           'falcon-rw-even': make_falcon_rw_even, 'starcoder-like': make_starcoder, 'torch-shards': make_torch_shards,
-          'torch-shared': make_torch_shared, 'quantized': make_quantized}
+          'torch-shared': make_torch_shared, 'quantized': make_quantized, 'rope': make_rope}
 
 
 def main():
