@@ -20,7 +20,8 @@ const synthetic_shape *synthetic_shape_by_name(const char *name);
 const char *synthetic_recipe_at(int index);
 
 /* Writes path: n_layers layers of the shape (0: all), types by recipe. Where a row is not a multiple of a type's block
- * the fallback of published files stands in, so Falcon-7B mixes types as its real files do.
+ * the fallback of published files stands in, so Falcon-7B mixes types as its real files do, and all 32 layers of it have
+ * their sizes to the byte.
  * Fails: ARGUMENT (an unknown recipe), IO, MEMORY. */
 fal_status synthetic_model_write(const char *path, const synthetic_shape *shape, int n_layers,
                                  const char *recipe, fal_error *err);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what building and testing falconer needs and this machine lacks. The one list of packages is here.
-# Debian and its relatives: with apt-get, through sudo when not root. Elsewhere: prints the list and checks nothing.
+# Debian and its relatives: with apt-get, through sudo when not root. Elsewhere: prints the list if something is missing.
 set -eu
 
 # package      what for
@@ -22,6 +22,12 @@ python3        tests and checks
 names=$(echo "$packages" | awk 'NF {print $1}')
 
 if ! command -v apt-get >/dev/null 2>&1; then
+    lacks=
+    for tool in cc cmake ninja python3; do
+        command -v $tool >/dev/null 2>&1 || lacks=yes
+    done
+    pkg-config --exists jansson libpcre2-8 libzip libedit cmocka 2>/dev/null || lacks=yes
+    [ -n "$lacks" ] || exit 0
     echo "falconer needs these, named as in Debian; please see that they are there:"
     echo "$packages"
     exit 0
