@@ -32,8 +32,8 @@ typedef void fal_matmul_kernel(const fal_product *p);
 typedef void fal_encode_kernel(const float *x, void *blocks, int64_t n);
 
 /* y [n] from x [n]; y may be x; bias may be NULL. */
-typedef void fal_layer_norm_kernel(float *y, const float *x, const float *weight, const float *bias, int64_t n,
-                                   float epsilon);
+typedef void fal_layer_norm_kernel(float *y, const float *x, const float *weight, const float *bias,
+                                   int64_t n, float epsilon);
 
 /* y may be a or b. */
 typedef void fal_add_kernel(float *y, const float *a, const float *b, int64_t n);
@@ -49,34 +49,48 @@ typedef void fal_to_f16_kernel(const float *x, uint16_t *y, int64_t n);
 
 /* Attention of some queries of one kv head over one span of cells. Spans begin at multiples of FAL_ATTEND_SPAN, so that
  * how a timeline is cut into spans depends on cell numbers alone; their parts are joined in ascending order. */
-enum { FAL_ATTEND_SPAN = 256 };
+enum {
+    FAL_ATTEND_SPAN = 256
+};
 
 typedef struct fal_attend_span {
-    const void *keys, *values; /* the span's first cell of this kv head; [n_cells, head_dim] f16 or f32 */
+    const void *keys,
+        *values; /* the span's first cell of this kv head; [n_cells, head_dim] f16 or f32 */
     size_t key_bytes, value_bytes; /* from one cell to the next */
     int head_dim, n_queries;
-    int n_cells;           /* 1 to FAL_ATTEND_SPAN: cells that may be read */
-    const float *query;    /* [n_queries, head_dim], dense */
-    const int *n_visible;  /* [n_queries], 0 to n_cells, not descending: query i sees the first n_visible[i] cells */
-    float scale;           /* of the products */
-    const float *slope;    /* [n_queries]: slope[i] * (cell - distance[i]) is added after scaling; NULL: none */
-    const int *distance;   /* [n_queries]: the query's position minus the span's first cell */
-    float *sums;           /* out [n_queries, sums_stride]: sum over cells of weight * value; padding may be written */
-    int64_t sums_stride;   /* head_dim rounded up to a multiple of FAL_ATTEND_PAD */
-    float *largest;        /* out [n_queries]: largest score m; -infinity where nothing is visible */
-    float *total;          /* out [n_queries]: sum over cells of weight = exp(score - m) */
-    float *scratch;        /* FAL_ATTEND_SCRATCH(head_dim) floats, aligned to 64 bytes */
+    int n_cells;        /* 1 to FAL_ATTEND_SPAN: cells that may be read */
+    const float *query; /* [n_queries, head_dim], dense */
+    const int *
+        n_visible; /* [n_queries], 0 to n_cells, not descending: query i sees the first n_visible[i] cells */
+    float scale; /* of the products */
+    const float *
+        slope; /* [n_queries]: slope[i] * (cell - distance[i]) is added after scaling; NULL: none */
+    const int *distance; /* [n_queries]: the query's position minus the span's first cell */
+    float *
+        sums; /* out [n_queries, sums_stride]: sum over cells of weight * value; padding may be written */
+    int64_t sums_stride; /* head_dim rounded up to a multiple of FAL_ATTEND_PAD */
+    float *largest;      /* out [n_queries]: largest score m; -infinity where nothing is visible */
+    float *total;        /* out [n_queries]: sum over cells of weight = exp(score - m) */
+    float *scratch;      /* FAL_ATTEND_SCRATCH(head_dim) floats, aligned to 64 bytes */
 } fal_attend_span;
 
-enum { FAL_ATTEND_PAD = 16, FAL_ATTEND_TILE = 64, FAL_ATTEND_ROWS = 8 };
-#define FAL_ATTEND_PADDED(head_dim) (((int64_t)(head_dim) + FAL_ATTEND_PAD - 1) / FAL_ATTEND_PAD * FAL_ATTEND_PAD)
-#define FAL_ATTEND_SCRATCH(head_dim) (FAL_ATTEND_TILE * (2 * FAL_ATTEND_PADDED(head_dim) + FAL_ATTEND_ROWS))
+enum {
+    FAL_ATTEND_PAD = 16,
+    FAL_ATTEND_TILE = 64,
+    FAL_ATTEND_ROWS = 8
+};
+
+#define FAL_ATTEND_PADDED(head_dim) \
+    (((int64_t)(head_dim) + FAL_ATTEND_PAD - 1) / FAL_ATTEND_PAD * FAL_ATTEND_PAD)
+#define FAL_ATTEND_SCRATCH(head_dim) \
+    (FAL_ATTEND_TILE * (2 * FAL_ATTEND_PADDED(head_dim) + FAL_ATTEND_ROWS))
 
 typedef void fal_attend_kernel(const fal_attend_span *span);
 
 /* Joins the part of a later span into that of the earlier ones: sums [n], largest and total of one query. */
-typedef void fal_attend_join_kernel(float *sums, float *largest, float *total, const float *more_sums,
-                                    float more_largest, float more_total, int64_t n);
+typedef void fal_attend_join_kernel(float *sums, float *largest, float *total,
+                                    const float *more_sums, float more_largest, float more_total,
+                                    int64_t n);
 
 typedef struct fal_kernel_set {
     const char *name; /* of the highest set it draws on: "avx2" */
