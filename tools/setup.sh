@@ -7,7 +7,7 @@ set -eu
 packages='
 gcc            the compiler
 libc6-dev      the C library
-g++            tests: headers and fuzz seeds also compile as C++
+g++            tests: headers compile as C++, too
 cmake          builds (3.25 or later)
 ninja-build    runs the build
 pkg-config     finds the libraries
@@ -17,6 +17,8 @@ libzip-dev     PyTorch archives
 libedit-dev    line editing in the terminal
 libcmocka-dev  unit tests
 python3        tests and checks
+tmux           tests: a person at a terminal
+mandoc         tests: manual pages
 '
 
 names=$(echo "$packages" | awk 'NF {print $1}')

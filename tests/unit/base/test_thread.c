@@ -116,7 +116,7 @@ static void ten_thousand_small_runs(void **state) {
     (void)state;
     static const int sizes[] = {1, 2, 4, 32};
     for (int i = 0; i < 4; i++) {
-        int n_runs = sizes[i] > 4 ? 300 : 10000;
+        int n_runs = sizes[i] > 4 ? 100 : sizes[i] > 2 ? 2000 : 10000;
         fal_pool *pool;
         CHECK_OK(fal_pool_open(&pool, sizes[i], NULL), NULL);
         plain_sums sums = {{0}};
