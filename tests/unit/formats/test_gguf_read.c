@@ -105,22 +105,22 @@ typedef struct number_case {
 } number_case;
 
 static const number_case numbers[] = {
-    {FAL_GGUF_U8,   1, 0xff,               true,  true,  true,  true,  255,         255          },
-    {FAL_GGUF_I8,   1, 0xff,               true,  true,  false, true,  -1,          -1           },
-    {FAL_GGUF_U16,  2, 0xfffe,             true,  true,  true,  true,  65534,       65534        },
-    {FAL_GGUF_I16,  2, 0x8000,             true,  true,  false, true,  -32768,      -32768       },
-    {FAL_GGUF_U32,  4, 0xffffffff,         true,  true,  true,  true,  4294967295,  4294967295.0 },
-    {FAL_GGUF_I32,  4, 0x80000000,         true,  true,  false, true,  -2147483648, -2147483648.0},
-    {FAL_GGUF_U64,  8, 0x100000000,        true,  true,  false, true,  4294967296,  4294967296.0 },
-    {FAL_GGUF_U64,  8, 0x7fffffffffffffff, true,  false, false, false, INT64_MAX,   0            },
-    {FAL_GGUF_U64,  8, 0x8000000000000000, false, false, false, false, 0,           0            },
-    {FAL_GGUF_I64,  8, 0x8000000000000000, true,  false, false, false, INT64_MIN,   0            },
-    {FAL_GGUF_I64,  8, 12,                 true,  true,  true,  true,  12,          12           },
-    {FAL_GGUF_F32,  4, 0x3fc00000,         false, true,  false, true,  0,           1.5          },
-    {FAL_GGUF_F64,  8, 0x3ff8000000000000, false, true,  false, true,  0,           1.5          },
-    {FAL_GGUF_F64,  8, 0x7fe0000000000000, false, true,  false, false, 0,           0x1p1023     },
-    {FAL_GGUF_F64,  8, 0x7ff0000000000000, false, true,  false, true,  0,           INFINITY     },
-    {FAL_GGUF_BOOL, 1, 1,                  true,  false, false, false, 1,           0            },
+    {FAL_GGUF_U8,   1, 0xff,               true,  true,  true,  true,  255,         255             },
+    {FAL_GGUF_I8,   1, 0xff,               true,  true,  false, true,  -1,          -1              },
+    {FAL_GGUF_U16,  2, 0xfffe,             true,  true,  true,  true,  65534,       65534           },
+    {FAL_GGUF_I16,  2, 0x8000,             true,  true,  false, true,  -32768,      -32768          },
+    {FAL_GGUF_U32,  4, 0xffffffff,         true,  true,  true,  true,  4294967295,  4294967295.0    },
+    {FAL_GGUF_I32,  4, 0x80000000,         true,  true,  false, true,  -2147483648, -2147483648.0   },
+    {FAL_GGUF_U64,  8, 0x100000000,        true,  true,  false, true,  4294967296,  4294967296.0    },
+    {FAL_GGUF_U64,  8, 0x7fffffffffffffff, true,  false, false, false, INT64_MAX,   0               },
+    {FAL_GGUF_U64,  8, 0x8000000000000000, false, false, false, false, 0,           0               },
+    {FAL_GGUF_I64,  8, 0x8000000000000000, true,  false, false, false, INT64_MIN,   0               },
+    {FAL_GGUF_I64,  8, 12,                 true,  true,  true,  true,  12,          12              },
+    {FAL_GGUF_F32,  4, 0x3fc00000,         false, true,  false, true,  0,           1.5             },
+    {FAL_GGUF_F64,  8, 0x3ff8000000000000, false, true,  false, true,  0,           1.5             },
+    {FAL_GGUF_F64,  8, 0x7fe0000000000000, false, true,  false, false, 0,           0x1p1023        },
+    {FAL_GGUF_F64,  8, 0x7ff0000000000000, false, true,  false, true,  0,           (double)INFINITY},
+    {FAL_GGUF_BOOL, 1, 1,                  true,  false, false, false, 1,           0               },
 };
 
 static void converts_numbers_where_they_fit(void **state) {
