@@ -32,13 +32,8 @@ static void set_length(fal_gguf_writer *w, const char *architecture, const char 
     fal_gguf_set_u32(w, key, (uint32_t)value);
 }
 
-static uint32_t file_type_of(const fal_type *type) {
-    if (type->gguf_id == FAL_TYPE_F16) return FILE_TYPE_F16;
-    return type->gguf_id == FAL_TYPE_BF16 ? FILE_TYPE_BF16 : FILE_TYPE_F32;
-}
-
 void fal_metadata_write(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
-                        const char *name, const fal_type *type) {
+                        const char *name) {
     char key[KEY_SIZE];
     set_text(w, "general.architecture", arch->name);
     set_text(w, "general.name", name);
@@ -51,7 +46,6 @@ void fal_metadata_write(fal_gguf_writer *w, const fal_arch *arch, const fal_para
     snprintf(key, sizeof key, "%s.attention.layer_norm_epsilon", arch->name);
     fal_gguf_set_f32(w, key, p->norm_epsilon);
     arch->params_to_gguf(p, w);
-    fal_gguf_set_u32(w, "general.file_type", file_type_of(type));
 }
 
 fal_status fal_metadata_write_rope(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,

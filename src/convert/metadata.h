@@ -5,9 +5,9 @@
 #include "model/arch.h"
 #include "text/vocabulary.h"
 
-/* general.* and the architecture's sizes. */
+/* general.* and the architecture's sizes; not general.file_type, which depends on the output. */
 void fal_metadata_write(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
-                        const char *name, const fal_type *type);
+                        const char *name);
 
 /* Rope settings by keys that other readers understand, and the method's own name beside them. */
 fal_status fal_metadata_write_rope(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,

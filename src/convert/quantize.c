@@ -1,0 +1,232 @@
+/* Body of quantize.h: a piece of rows is decoded by all threads, then encoded and written for each output in turn. Memory
+ * is that of one piece, whatever the model's size. */
+#include "convert/quantize.h"
+
+#include "base/alloc.h"
+#include "base/thread.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    PIECE_WEIGHTS = 1 << 23,
+    QUANTIZATION_VERSION = 2
+};
+
+typedef struct output {
+    fal_gguf_writer *writer;
+    fal_plan_entry *entries; /* [n_tensors] */
+} output;
+
+typedef struct quantization {
+    fal_source *source;
+    const fal_quantize_options *options;
+    fal_quantize_output *outputs;
+    size_t n_outputs;
+    output *writers; /* [n_outputs] */
+    fal_pool *pool;
+    float *values; /* of one piece */
+    char *encoded;
+    size_t piece_capacity; /* weights that values and encoded have room for */
+    int64_t n_done, n_total;
+} quantization;
+
+/* The rows at hand; threads take some of them each. */
+typedef struct piece {
+    const quantization *q;
+    int tensor;
+    int64_t first, n_rows, n_cols;
+    const fal_type *type; /* to encode to */
+    size_t row_bytes;
+    atomic_int status;         /* the first failure of any thread */
+    atomic_llong bad_position; /* lowest position of a weight that is not finite; -1: none */
+} piece;
+
+static void decode_rows(void *argument, int64_t begin, int64_t end) {
+    piece *p = argument;
+    const fal_source *s = p->q->source;
+    float *values = p->q->values + begin * p->n_cols;
+    fal_status status =
+        s->kind->read_rows(s->state, p->tensor, p->first + begin, end - begin, values, NULL);
+    if (status != FAL_OK) atomic_store(&p->status, (int)status);
+    for (int64_t i = 0; i < (end - begin) * p->n_cols; i++) {
+        if (isfinite(values[i])) continue;
+        long long at = (long long)((p->first + begin) * p->n_cols + i),
+                  seen = atomic_load(&p->bad_position);
+        while ((seen < 0 || at < seen)
+               && !atomic_compare_exchange_weak(&p->bad_position, &seen, at)) {
+        }
+        return;
+    }
+}
+
+static void encode_rows(void *argument, int64_t begin, int64_t end) {
+    const piece *p = argument;
+    p->type->encode(p->q->values + begin * p->n_cols, NULL,
+                    p->q->encoded + (size_t)begin * p->row_bytes,
+                    (end - begin) * p->n_cols / p->type->weights_per_block);
+}
+
+static fal_status make_room(quantization *q, size_t n_weights, fal_error *err) {
+    if (n_weights <= q->piece_capacity) return FAL_OK;
+    fal_free(q->values);
+    fal_free(q->encoded);
+    q->piece_capacity = 0;
+    q->values = fal_alloc_aligned(n_weights, sizeof *q->values);
+    q->encoded = fal_alloc_aligned(n_weights, sizeof *q->values);
+    if (!q->values || !q->encoded) return fal_fail_memory(err, 2 * n_weights * sizeof *q->values);
+    q->piece_capacity = n_weights;
+    return FAL_OK;
+}
+
+static bool is_any_quantized(const quantization *q, int tensor) {
+    for (size_t i = 0; i < q->n_outputs; i++) {
+        if (q->writers[i].entries[tensor].used->is_quantized) return true;
+    }
+    return false;
+}
+
+static fal_status read_piece(quantization *q, piece *p, fal_error *err) {
+    const char *name = q->source->tensors[p->tensor].name;
+    int64_t rows_at_once = p->n_rows / (fal_pool_size(q->pool) * 4) + 1;
+    fal_pool_for(q->pool, p->n_rows, rows_at_once, decode_rows, p);
+    fal_status status = (fal_status)atomic_load(&p->status);
+    if (status != FAL_OK)
+        return fal_fail(err, status, "tensor '%s': %s", name, fal_status_words(status));
+    long long bad = atomic_load(&p->bad_position);
+    if (bad >= 0 && is_any_quantized(q, p->tensor))
+        return fal_fail(err, FAL_E_FORMAT,
+                        "tensor '%s': the weight in row %lld, column %lld is not finite", name,
+                        bad / (long long)p->n_cols, bad % (long long)p->n_cols);
+    return FAL_OK;
+}
+
+static fal_status write_piece(quantization *q, piece *p, fal_error *err) {
+    const char *name = q->source->tensors[p->tensor].name;
+    int64_t rows_at_once = p->n_rows / (fal_pool_size(q->pool) * 8) + 1;
+    for (size_t i = 0; i < q->n_outputs; i++) {
+        p->type = q->writers[i].entries[p->tensor].used;
+        FAL_TRY(fal_type_row_bytes(p->type, p->n_cols, &p->row_bytes, err));
+        fal_pool_for(q->pool, p->n_rows, rows_at_once, encode_rows, p);
+        FAL_TRY(fal_gguf_write_data(q->writers[i].writer, q->encoded,
+                                    (size_t)p->n_rows * p->row_bytes, err));
+        q->n_done += p->n_rows * p->n_cols;
+        if (q->options->on_progress
+            && !q->options->on_progress(q->options->user, name, q->n_done, q->n_total))
+            return fal_fail(err, FAL_E_CANCELLED, "cancelled at tensor '%s'", name);
+    }
+    return FAL_OK;
+}
+
+static fal_status write_tensor(quantization *q, int tensor, fal_error *err) {
+    const fal_plan_tensor *t = &q->source->tensors[tensor];
+    int64_t n_rows = fal_plan_tensor_rows(t), n_cols = fal_plan_tensor_columns(t);
+    int64_t at_once = n_cols > 0 ? PIECE_WEIGHTS / n_cols : 1;
+    if (at_once < 1) at_once = 1;
+    if (at_once > n_rows) at_once = n_rows;
+    FAL_TRY(make_room(q, (size_t)(at_once * n_cols), err));
+    for (int64_t first = 0; first < n_rows; first += at_once) {
+        piece p = {.q = q,
+                   .tensor = tensor,
+                   .first = first,
+                   .n_rows = n_rows - first < at_once ? n_rows - first : at_once,
+                   .n_cols = n_cols,
+                   .status = FAL_OK,
+                   .bad_position = -1};
+        FAL_TRY(read_piece(q, &p, err));
+        FAL_TRY(write_piece(q, &p, err));
+    }
+    return FAL_OK;
+}
+
+/* What the file is made of, in its own words. */
+static void write_report(fal_gguf_writer *w, const fal_plan_options *plan,
+                         const fal_plan_summary *s) {
+    const char *recipe = plan->recipe == FAL_RECIPE_2023 ? "2023" : "current";
+    fal_gguf_set_u32(w, "general.file_type", plan->mix->file_type);
+    if (!fal_type_by_name(plan->mix->type)->is_quantized) return;
+    fal_gguf_set_u32(w, "general.quantization_version", QUANTIZATION_VERSION);
+    fal_gguf_set_string(w, "falconer.quantize.mix", plan->mix->name, strlen(plan->mix->name));
+    fal_gguf_set_string(w, "falconer.quantize.recipe", recipe, strlen(recipe));
+    fal_gguf_set_u32(w, "falconer.quantize.matrices", (uint32_t)s->n_matrices);
+    fal_gguf_set_u32(w, "falconer.quantize.k_matrices", (uint32_t)s->n_k_tensors);
+    fal_gguf_set_u32(w, "falconer.quantize.fallback_matrices", (uint32_t)s->n_fallback_tensors);
+    fal_gguf_set_f32(w, "falconer.quantize.bits_per_weight",
+                     (float)(8 * (double)s->bytes / (double)s->n_parameters));
+    fal_gguf_set_f32(w, "falconer.quantize.bits_per_weight_wanted",
+                     (float)(8 * (double)s->wanted_bytes / (double)s->n_parameters));
+}
+
+static fal_status begin_output(quantization *q, size_t i, fal_error *err) {
+    const fal_source *s = q->source;
+    output *o = &q->writers[i];
+    fal_plan_options *plan = &q->outputs[i].plan;
+    plan->architecture = s->architecture;
+    plan->n_layers = s->n_layers;
+    o->entries = fal_alloc((size_t)s->n_tensors, sizeof *o->entries);
+    if (!o->entries) return fal_fail_memory(err, 0);
+    FAL_TRY(fal_type_plan_make(o->entries, s->tensors, (size_t)s->n_tensors, plan, err));
+    fal_plan_summary summary;
+    fal_type_plan_summarise(&summary, o->entries, s->tensors, (size_t)s->n_tensors);
+    FAL_TRY(fal_gguf_writer_open(&o->writer, err));
+    FAL_TRY(s->kind->write_metadata(s->state, o->writer, q->options->name, err));
+    write_report(o->writer, plan, &summary);
+    for (int k = 0; k < s->n_tensors; k++) {
+        const fal_plan_tensor *t = &s->tensors[k];
+        FAL_TRY(
+            fal_gguf_add_tensor(o->writer, t->name, o->entries[k].used, t->n_dims, t->shape, err));
+    }
+    return FAL_OK;
+}
+
+static fal_status check_source(const quantization *q, fal_error *err) {
+    for (int i = 0; i < q->source->n_tensors && !q->options->allow_requantize; i++) {
+        const fal_plan_tensor *t = &q->source->tensors[i];
+        if (t->source->is_quantized)
+            return fal_fail(err, FAL_E_ARGUMENT,
+                            "tensor '%s' is %s already: quantizing it again loses quality twice",
+                            t->name, t->source->name);
+    }
+    return FAL_OK;
+}
+
+static fal_status quantize(quantization *q, fal_error *err) {
+    FAL_TRY(check_source(q, err));
+    q->writers = fal_alloc(q->n_outputs, sizeof *q->writers);
+    if (!q->writers) return fal_fail_memory(err, 0);
+    FAL_TRY(fal_pool_open(&q->pool, q->options->n_threads, err));
+    for (size_t i = 0; i < q->n_outputs; i++)
+        FAL_TRY(begin_output(q, i, err));
+    for (size_t i = 0; i < q->n_outputs; i++)
+        FAL_TRY(fal_gguf_writer_begin(q->writers[i].writer, q->outputs[i].path, err));
+    for (int i = 0; i < q->source->n_tensors; i++) {
+        const fal_plan_tensor *t = &q->source->tensors[i];
+        q->n_total += fal_plan_tensor_rows(t) * fal_plan_tensor_columns(t) * (int64_t)q->n_outputs;
+    }
+    for (int i = 0; i < q->source->n_tensors; i++)
+        FAL_TRY(write_tensor(q, i, err));
+    for (size_t i = 0; i < q->n_outputs; i++)
+        FAL_TRY(fal_gguf_writer_commit(q->writers[i].writer, err));
+    return FAL_OK;
+}
+
+fal_status fal_quantize_write(fal_source *source, fal_quantize_output *outputs, size_t n_outputs,
+                              const fal_quantize_options *options, fal_error *err) {
+    static const fal_quantize_options defaults;
+    quantization q = {.source = source,
+                      .options = options ? options : &defaults,
+                      .outputs = outputs,
+                      .n_outputs = n_outputs};
+    fal_status status = quantize(&q, err);
+    for (size_t i = 0; q.writers && i < n_outputs; i++) {
+        fal_gguf_writer_close(q.writers[i].writer);
+        fal_free(q.writers[i].entries);
+    }
+    fal_free(q.writers);
+    fal_pool_close(q.pool);
+    fal_free(q.encoded);
+    fal_free(q.values);
+    return status;
+}

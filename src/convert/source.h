@@ -1,0 +1,45 @@
+/* Where tensors come from: a GGUF file or a Hugging Face folder, under one face. Tensors have their GGUF names, shapes and
+ * row order; rows are handed out as f32. */
+#ifndef FAL_CONVERT_SOURCE_H
+#define FAL_CONVERT_SOURCE_H
+
+#include <falconer/log.h>
+
+#include "convert/type_plan.h"
+#include "formats/gguf_write.h"
+
+typedef struct fal_source fal_source;
+
+/* What a kind of source does; its functions get the state that its open made. */
+typedef struct fal_source_kind {
+    void (*close)(void *state);
+    /* Decodes rows [first, first + n) of tensor `index` into out [n, columns]. A vector is one row. */
+    fal_status (*read_rows)(void *state, int index, int64_t first, int64_t n, float *out,
+                            fal_error *err);
+    /* Writes all metadata except general.file_type and what depends on the types of an output. */
+    fal_status (*write_metadata)(void *state, fal_gguf_writer *w, const char *name, fal_error *err);
+} fal_source_kind;
+
+struct fal_source {
+    const fal_source_kind *kind;
+    void *state;
+    const char *architecture; /* borrowed from the state */
+    int n_layers, n_tensors;
+    fal_plan_tensor *tensors; /* [n_tensors]; owned by the state */
+};
+
+/* Opens a GGUF file or, if path is a folder, the checkpoint in it. log receives what was noticed.
+ * Fails: NOT_FOUND, IO, FORMAT, UNSUPPORTED, MEMORY. */
+fal_status fal_source_open(fal_source **out, const char *path, const fal_log *log, fal_error *err);
+void fal_source_close(fal_source *s);
+
+/* Used by fal_source_open: fill s (kind, state and facts). On failure s->kind may be set; close handles it. */
+fal_status fal_source_open_folder(fal_source *s, const char *directory, const fal_log *log,
+                                  fal_error *err);
+fal_status fal_source_open_gguf(fal_source *s, const char *path, fal_error *err);
+
+/* Rows and columns of a tensor as rows are counted here: a vector is one row. */
+int64_t fal_plan_tensor_rows(const fal_plan_tensor *t);
+int64_t fal_plan_tensor_columns(const fal_plan_tensor *t);
+
+#endif

@@ -1,0 +1,295 @@
+/* A Hugging Face folder as a source: walks the architecture's weight table; no architecture is named here. Fused QKV rows
+ * are handed out in the order of GGUF files. */
+#include "base/alloc.h"
+#include "base/file.h"
+#include "convert/metadata.h"
+#include "convert/source.h"
+#include "formats/checkpoint.h"
+#include "formats/json_file.h"
+#include "formats/tokenizer_json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One tensor of the model: where it lies in the checkpoint. */
+typedef struct folder_tensor {
+    const fal_checkpoint_tensor *source;
+    bool is_regrouped;
+    char name[FAL_WEIGHT_NAME_SIZE];
+} folder_tensor;
+
+typedef struct folder {
+    const fal_log *log;
+    const fal_arch *arch;
+    fal_params params;
+    json_t *config;
+    fal_checkpoint *checkpoint;
+    fal_vocabulary vocabulary;
+    folder_tensor *sources;   /* [n_tensors] */
+    fal_plan_tensor *tensors; /* [n_tensors] */
+    int n_tensors;
+    char directory_name[256];
+} folder;
+
+__attribute__((format(printf, 2, 3))) static void notice(const folder *c, const char *format, ...) {
+    if (!c->log->function) return;
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    c->log->function(c->log->user, FAL_LOG_WARNING, "convert", text);
+}
+
+/* The tensor under its name, or without the prefix that checkpoints of the bare transformer lack. */
+static const fal_checkpoint_tensor *find_source(const folder *c, const char *name) {
+    static const char prefix[] = "transformer.";
+    const fal_checkpoint_tensor *t = fal_checkpoint_find(c->checkpoint, name);
+    if (!t && strncmp(name, prefix, sizeof prefix - 1) == 0)
+        t = fal_checkpoint_find(c->checkpoint, name + sizeof prefix - 1);
+    return t;
+}
+
+static fal_status check_shape(const fal_checkpoint_tensor *t, const fal_weight_spec *spec,
+                              const fal_params *p, fal_error *err) {
+    int64_t n_rows, n_cols;
+    fal_weight_shape(spec->id, p, &n_rows, &n_cols);
+    bool is_vector = fal_weight_is_vector(spec->id);
+    bool fits = is_vector ? t->n_dims == 1 && t->shape[0] == n_cols
+                          : t->n_dims == 2 && t->shape[0] == n_rows && t->shape[1] == n_cols;
+    if (fits) return FAL_OK;
+    char found[96] = "";
+    size_t used = 0;
+    for (int i = 0; i < t->n_dims && used < sizeof found; i++) {
+        int n = snprintf(found + used, sizeof found - used, "%s%lld", i ? ", " : "",
+                         (long long)t->shape[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    if (is_vector)
+        return fal_fail(err, FAL_E_FORMAT, "%s: tensor '%s' has shape [%s], [%lld] is needed",
+                        t->file, t->name, found, (long long)n_cols);
+    return fal_fail(err, FAL_E_FORMAT, "%s: tensor '%s' has shape [%s], [%lld, %lld] is needed",
+                    t->file, t->name, found, (long long)n_rows, (long long)n_cols);
+}
+
+/* What is done with each weight of the table; layer is 0 outside the layers. */
+typedef fal_status visit_function(folder *c, const fal_weight_spec *spec, int layer,
+                                  const fal_checkpoint_tensor *source, fal_error *err);
+
+static fal_status visit_one(folder *c, const fal_weight_spec *spec, int layer,
+                            visit_function *visit, fal_error *err) {
+    char name[FAL_WEIGHT_NAME_SIZE];
+    fal_weight_hf_name(spec, layer, name);
+    const fal_checkpoint_tensor *source = find_source(c, name);
+    if (source) return visit(c, spec, layer, source, err);
+    if ((spec->flags & FAL_WEIGHT_OPTIONAL)
+        && (spec->id != FAL_WEIGHT_OUTPUT || c->params.has_tied_head))
+        return FAL_OK;
+    return fal_fail(err, FAL_E_FORMAT, "tensor '%s' is missing", name);
+}
+
+/* In the order of other writers: embeddings, the layers one after the other, the head. */
+static fal_status visit_weights(folder *c, visit_function *visit, fal_error *err) {
+    const fal_arch *arch = c->arch;
+    bool is_behind = false;
+    for (int i = 0; i < arch->n_weights; i++) {
+        const fal_weight_spec *spec = &arch->weights[i];
+        if (!fal_weight_spec_applies(spec, &c->params)) continue;
+        if (!fal_weight_is_per_layer(spec->id)) {
+            FAL_TRY(visit_one(c, spec, 0, visit, err));
+            continue;
+        }
+        if (is_behind) continue;
+        is_behind = true;
+        for (int layer = 0; layer < c->params.n_layers; layer++) {
+            for (int k = i; k < arch->n_weights; k++) {
+                const fal_weight_spec *inner = &arch->weights[k];
+                if (fal_weight_is_per_layer(inner->id)
+                    && fal_weight_spec_applies(inner, &c->params))
+                    FAL_TRY(visit_one(c, inner, layer, visit, err));
+            }
+        }
+    }
+    return FAL_OK;
+}
+
+static fal_status count_tensor(folder *c, const fal_weight_spec *spec, int layer,
+                               const fal_checkpoint_tensor *source, fal_error *err) {
+    (void)layer;
+    c->n_tensors++;
+    return check_shape(source, spec, &c->params, err);
+}
+
+/* Vectors and the weights that stay f32 count as f32, whatever the checkpoint stores them as. */
+static fal_status list_tensor(folder *c, const fal_weight_spec *spec, int layer,
+                              const fal_checkpoint_tensor *source, fal_error *err) {
+    (void)err;
+    bool stays_f32 = fal_weight_is_vector(spec->id) || (spec->flags & FAL_WEIGHT_KEEP_F32) != 0;
+    folder_tensor *t = &c->sources[c->n_tensors];
+    fal_plan_tensor *plan = &c->tensors[c->n_tensors++];
+    *t = (folder_tensor){.source = source, .is_regrouped = (spec->flags & FAL_WEIGHT_QKV) != 0};
+    fal_weight_gguf_name(spec->id, layer, t->name);
+    *plan = (fal_plan_tensor){.name = t->name,
+                              .source = stays_f32 ? fal_type_by_id(FAL_TYPE_F32) : source->type,
+                              .n_dims = source->n_dims};
+    memcpy(plan->shape, source->shape, sizeof plan->shape);
+    return FAL_OK;
+}
+
+static fal_status list_tensors(folder *c, fal_error *err) {
+    FAL_TRY(visit_weights(c, count_tensor, err));
+    c->sources = fal_alloc((size_t)c->n_tensors, sizeof *c->sources);
+    c->tensors = fal_alloc((size_t)c->n_tensors, sizeof *c->tensors);
+    if (!c->sources || !c->tensors) return fal_fail_memory(err, 0);
+    c->n_tensors = 0;
+    return visit_weights(c, list_tensor, err);
+}
+
+/* Row `row` of the file's fused matrix is which row of the checkpoint's: there each kv head has its Q heads, K and V
+ * together; in the file come all Q heads, then all K, then all V. */
+static int64_t qkv_source_row(const fal_params *p, int64_t row) {
+    int64_t head = row / p->head_dim, within = row % p->head_dim;
+    int64_t per_group = p->n_heads / p->n_kv_heads, group, place;
+    if (head < p->n_heads) {
+        group = head / per_group;
+        place = head % per_group;
+    } else if (head < p->n_heads + p->n_kv_heads) {
+        group = head - p->n_heads;
+        place = per_group;
+    } else {
+        group = head - p->n_heads - p->n_kv_heads;
+        place = per_group + 1;
+    }
+    return (group * (per_group + 2) + place) * p->head_dim + within;
+}
+
+static fal_status read_rows(void *state, int index, int64_t first, int64_t n, float *out,
+                            fal_error *err) {
+    (void)err;
+    const folder *c = state;
+    const folder_tensor *t = &c->sources[index];
+    const fal_type *type = t->source->type;
+    const char *data = t->source->data;
+    int64_t n_cols = fal_plan_tensor_columns(&c->tensors[index]);
+    if (!t->is_regrouped) {
+        type->decode(data + (size_t)(first * n_cols) * (size_t)type->bytes_per_block, out,
+                     n * n_cols);
+        return FAL_OK;
+    }
+    /* A regrouped vector moves element by element: rows of one column. */
+    bool is_vector = t->source->n_dims == 1;
+    int64_t width = is_vector ? 1 : n_cols, n_moved = is_vector ? n_cols : n;
+    for (int64_t row = 0; row < n_moved; row++) {
+        int64_t from = qkv_source_row(&c->params, (is_vector ? 0 : first) + row);
+        type->decode(data + (size_t)(from * width) * (size_t)type->bytes_per_block,
+                     out + row * width, width);
+    }
+    return FAL_OK;
+}
+
+static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *name,
+                                 fal_error *err) {
+    const folder *c = state;
+    fal_metadata_write(w, c->arch, &c->params, name ? name : c->directory_name);
+    FAL_TRY(fal_metadata_write_rope(w, c->arch, &c->params, err));
+    fal_metadata_write_vocabulary(w, &c->vocabulary, &c->params);
+    return FAL_OK;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), k = strlen(end);
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+/* Buffers that old checkpoints store beside the weights and that say nothing. */
+static bool is_known_buffer(const char *name) {
+    static const char *const ends[] = {"rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias",
+                                       "inv_freq"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if (ends_with(name, ends[i])) return true;
+    }
+    return false;
+}
+
+static bool is_in_table(const folder *c, const char *name) {
+    char known[FAL_WEIGHT_NAME_SIZE];
+    for (int i = 0; i < c->arch->n_weights; i++) {
+        const fal_weight_spec *spec = &c->arch->weights[i];
+        int n_layers = fal_weight_is_per_layer(spec->id) ? c->params.n_layers : 1;
+        if (!fal_weight_spec_applies(spec, &c->params)) continue;
+        for (int layer = 0; layer < n_layers; layer++) {
+            fal_weight_hf_name(spec, layer, known);
+            if (ends_with(known, name)) return true;
+        }
+    }
+    return false;
+}
+
+static void report_unused(const folder *c) {
+    int n_unused = 0;
+    const char *example = NULL;
+    for (int i = 0; i < fal_checkpoint_count(c->checkpoint); i++) {
+        const char *name = fal_checkpoint_at(c->checkpoint, i)->name;
+        if (is_known_buffer(name) || is_in_table(c, name)) continue;
+        n_unused++;
+        example = name;
+    }
+    if (n_unused > 0)
+        notice(c, "%d tensors have no place in the model and are left out, such as '%s'", n_unused,
+               example);
+}
+
+static fal_status read_config(folder *c, const char *directory, fal_error *err) {
+    char *path = fal_path_join(directory, "config.json");
+    if (!path) return fal_fail_memory(err, 0);
+    fal_status status = fal_json_read_file(&c->config, path, err);
+    if (status == FAL_OK && !json_is_object(c->config))
+        status = fal_fail(err, FAL_E_FORMAT, "%s: the top level is no object", path);
+    if (status == FAL_OK) {
+        c->arch = fal_arch_by_config(c->config);
+        const char *named =
+            json_string_value(json_array_get(json_object_get(c->config, "architectures"), 0));
+        if (!c->arch)
+            status = fal_fail(err, FAL_E_UNSUPPORTED, "%s: architecture '%.100s' is not known",
+                              path, named ? named : "");
+    }
+    if (status == FAL_OK) {
+        status = c->arch->params_from_hf(&c->params, c->config, err);
+        fal_add_context(err, status, "%s", path);
+    }
+    fal_free(path);
+    return status;
+}
+
+static void close_folder(void *state) {
+    folder *c = state;
+    fal_free(c->tensors);
+    fal_free(c->sources);
+    fal_checkpoint_close(c->checkpoint);
+    fal_vocabulary_release(&c->vocabulary);
+    json_decref(c->config);
+    fal_free(c);
+}
+
+static const fal_source_kind folder_kind = {close_folder, read_rows, write_metadata};
+
+fal_status fal_source_open_folder(fal_source *s, const char *directory, const fal_log *log,
+                                  fal_error *err) {
+    folder *c = fal_alloc(1, sizeof *c);
+    if (!c) return fal_fail_memory(err, sizeof *c);
+    s->kind = &folder_kind;
+    s->state = c;
+    c->log = log;
+    fal_folder_name(directory, c->directory_name, sizeof c->directory_name);
+    FAL_TRY(read_config(c, directory, err));
+    FAL_TRY(fal_tokenizer_json_read(&c->vocabulary, directory, c->params.n_vocab, err));
+    FAL_TRY(fal_checkpoint_open(&c->checkpoint, directory, err));
+    FAL_TRY(list_tensors(c, err));
+    report_unused(c);
+    s->architecture = c->arch->name;
+    s->n_layers = c->params.n_layers;
+    s->n_tensors = c->n_tensors;
+    s->tensors = c->tensors;
+    return FAL_OK;
+}

@@ -1,0 +1,105 @@
+/* A GGUF file as a source: tensors as they stand, metadata copied key by key. */
+#include "base/alloc.h"
+#include "convert/source.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    NAME_SIZE = 64
+};
+
+typedef struct gguf_source {
+    fal_gguf *file;
+    fal_plan_tensor *tensors;
+    char architecture[NAME_SIZE];
+} gguf_source;
+
+static void close_gguf(void *state) {
+    gguf_source *g = state;
+    fal_gguf_close(g->file);
+    fal_free(g->tensors);
+    fal_free(g);
+}
+
+static fal_status read_rows(void *state, int index, int64_t first, int64_t n, float *out,
+                            fal_error *err) {
+    const gguf_source *g = state;
+    const fal_gguf_tensor *t = fal_gguf_tensor_at(g->file, index);
+    const fal_type *type = fal_type_by_id(t->type_id);
+    int64_t n_cols = fal_plan_tensor_columns(&g->tensors[index]);
+    size_t row_bytes;
+    FAL_TRY(fal_type_row_bytes(type, n_cols, &row_bytes, err));
+    type->decode((const char *)t->data + (size_t)first * row_bytes, out,
+                 n * n_cols / type->weights_per_block);
+    return FAL_OK;
+}
+
+static bool is_replaced(const char *key) {
+    return strcmp(key, "general.file_type") == 0 || strcmp(key, "general.alignment") == 0
+           || strcmp(key, "general.quantization_version") == 0 || strncmp(key, "split.", 6) == 0;
+}
+
+static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *name,
+                                 fal_error *err) {
+    (void)err;
+    const gguf_source *g = state;
+    for (int i = 0; i < fal_gguf_value_count(g->file); i++) {
+        const fal_gguf_value *v = fal_gguf_value_at(g->file, i);
+        if (is_replaced(v->key)) continue;
+        if (name && strcmp(v->key, "general.name") == 0) {
+            fal_gguf_set_string(w, v->key, name, strlen(name));
+        } else {
+            fal_gguf_set_value(w, g->file, v);
+        }
+    }
+    return FAL_OK;
+}
+
+static const fal_source_kind gguf_kind = {close_gguf, read_rows, write_metadata};
+
+static fal_status list_tensors(fal_source *s, gguf_source *g, fal_error *err) {
+    s->n_tensors = fal_gguf_tensor_count(g->file);
+    g->tensors = fal_alloc((size_t)s->n_tensors, sizeof *g->tensors);
+    if (!g->tensors) return fal_fail_memory(err, 0);
+    for (int i = 0; i < s->n_tensors; i++) {
+        const fal_gguf_tensor *t = fal_gguf_tensor_at(g->file, i);
+        const fal_type *type = fal_type_by_id(t->type_id);
+        if (!type || !type->in_files || !t->data)
+            return fal_fail(err, FAL_E_UNSUPPORTED,
+                            "tensor '%s' has type %s, which cannot be decoded", t->name,
+                            t->type_name);
+        g->tensors[i] = (fal_plan_tensor){.name = t->name, .source = type, .n_dims = t->n_dims};
+        memcpy(g->tensors[i].shape, t->shape, sizeof t->shape);
+    }
+    s->tensors = g->tensors;
+    return FAL_OK;
+}
+
+static fal_status read_facts(fal_source *s, gguf_source *g, fal_error *err) {
+    fal_gguf_string name;
+    FAL_TRY(fal_gguf_get_string(g->file, "general.architecture", &name, err));
+    snprintf(g->architecture, NAME_SIZE, "%.*s",
+             (int)(name.length < NAME_SIZE ? name.length : NAME_SIZE - 1), name.data);
+    s->architecture = g->architecture;
+    char key[NAME_SIZE + 16];
+    uint32_t n_layers;
+    snprintf(key, sizeof key, "%s.block_count", g->architecture);
+    FAL_TRY(fal_gguf_get_u32(g->file, key, &n_layers, err));
+    if (n_layers > INT32_MAX)
+        return fal_fail(err, FAL_E_FORMAT, "key '%s': %u, at most %d is possible", key, n_layers,
+                        INT32_MAX);
+    s->n_layers = (int)n_layers;
+    return FAL_OK;
+}
+
+fal_status fal_source_open_gguf(fal_source *s, const char *path, fal_error *err) {
+    gguf_source *g = fal_alloc(1, sizeof *g);
+    if (!g) return fal_fail_memory(err, sizeof *g);
+    s->kind = &gguf_kind;
+    s->state = g;
+    FAL_TRY(fal_gguf_open(&g->file, path, err));
+    fal_status status = read_facts(s, g, err);
+    if (status == FAL_OK) status = list_tensors(s, g, err);
+    return fal_add_context(err, status, "%s", path);
+}
