@@ -34,12 +34,21 @@ typedef bool fal_on_progress(void *user, size_t n_done, size_t n_total);
 FAL_API FAL_MUST_CHECK fal_status fal_session_feed(fal_session *s, const int32_t *tokens,
                                                    size_t count, float *all_logits, fal_error *err);
 
+/* Called with the logits [n_vocab] f32 after each token of a feed, borrowed for the call; returning false cancels. */
+typedef bool fal_on_logits(void *user, size_t index, const float *logits);
+
+/* As fal_session_feed, handing out the logits after each of the tokens; memory does not grow with count. */
+FAL_API FAL_MUST_CHECK fal_status fal_session_feed_each(fal_session *s, const int32_t *tokens,
+                                                        size_t count, fal_on_logits *on_logits,
+                                                        void *user, fal_error *err);
+
 /* Makes the timeline equal these tokens, reusing the longest common prefix that is computed already. */
 FAL_API FAL_MUST_CHECK fal_status fal_session_sync(fal_session *s, const int32_t *tokens,
                                                    size_t count, fal_error *err);
 
 /* One step for several sessions of one model: appends tokens[i] to sessions[i]. The results are those of feeding each
- * alone, bit for bit. Fails as fal_session_feed, then no session is changed. */
+ * alone, bit for bit. Fails as fal_session_feed, and with LIMIT if there are
+ * more sessions than the first one's n_batch; then no session is changed. */
 FAL_API FAL_MUST_CHECK fal_status fal_sessions_step(fal_session **sessions, const int32_t *tokens,
                                                     size_t count, fal_error *err);
 

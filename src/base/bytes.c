@@ -76,3 +76,18 @@ fal_slice fal_slice_of(const char *text) {
 bool fal_slice_equals(fal_slice slice, const char *text) {
     return slice.length == strlen(text) && memcmp(slice.data, text, slice.length) == 0;
 }
+
+static char folded(char c, bool ignore_case) {
+    return ignore_case && c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool fal_slice_contains(fal_slice text, const char *mark, bool ignore_case) {
+    size_t n = strlen(mark);
+    for (size_t i = 0; i + n <= text.length; i++) {
+        size_t k = 0;
+        while (k < n && folded(text.data[i + k], ignore_case) == folded(mark[k], ignore_case))
+            k++;
+        if (k == n) return true;
+    }
+    return false;
+}

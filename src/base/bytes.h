@@ -42,6 +42,8 @@ size_t fal_reader_remaining(const fal_reader *r);
 fal_status fal_reader_status(const fal_reader *r, fal_error *err);
 
 fal_slice fal_slice_of(const char *text); /* of a terminated string */
+/* True if text holds mark somewhere; letters of ASCII match in either case when ignore_case. */
+bool fal_slice_contains(fal_slice text, const char *mark, bool ignore_case);
 bool fal_slice_equals(fal_slice slice, const char *text);
 
 #endif

@@ -1,5 +1,6 @@
 /* Bodies of <falconer/error.h> and fail.h. A fal_error has a fixed size, so that it works when memory is exhausted. */
 #include "base/fail.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -33,6 +34,19 @@ int fal_status_http_code(fal_status status) {
     return row_of(status)->http_code;
 }
 
+/* Messages quote foreign bytes and end on terminals: what is not printable text becomes '?', so that a message is one
+ * line and no name in a file can move a cursor. */
+static void clean(char *message) {
+    size_t length = strlen(message);
+    for (size_t i = 0; i < length;) {
+        uint32_t character;
+        int n = fal_utf8_decode(message + i, length - i, &character);
+        bool is_control = n > 0 && (character < 0x20 || (character >= 0x7f && character < 0xa0));
+        if (n == 0 || is_control) memset(message + i, '?', n == 0 ? 1 : (size_t)n);
+        i += n == 0 ? 1 : (size_t)n;
+    }
+}
+
 fal_status fal_fail(fal_error *err, fal_status status, const char *format, ...) {
     if (!err) return status;
     va_list arguments;
@@ -40,6 +54,7 @@ fal_status fal_fail(fal_error *err, fal_status status, const char *format, ...) 
     err->status = status;
     vsnprintf(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
+    clean(err->message);
     return status;
 }
 
@@ -54,6 +69,7 @@ fal_status fal_add_context(fal_error *err, fal_status status, const char *format
     size_t room = sizeof message - used;
     if (room > 2) snprintf(message + used, room, ": %.*s", (int)room - 3, err->message);
     memcpy(err->message, message, sizeof message);
+    clean(err->message);
     return status;
 }
 

@@ -11,6 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum {
+    MAX_PARTIALS = 100
+};
+
 fal_status fal_mapping_open(fal_mapping *out, const char *path, fal_error *err) {
     *out = (fal_mapping){0};
     /* O_NONBLOCK: a pipe without a writer is refused rather than waited for. */
@@ -119,8 +123,11 @@ fal_status fal_output_open(fal_output **out, const char *path, fal_error *err) {
         output_close(o);
         return fal_fail_memory(err, length);
     }
-    snprintf(o->partial, length + 40, "%s.partial-%ld", path, (long)getpid());
-    o->file = open(o->partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    /* Never through somebody else's file or link: a name that exists is left alone. */
+    for (int i = 0; i < MAX_PARTIALS && o->file < 0 && (i == 0 || errno == EEXIST); i++) {
+        snprintf(o->partial, length + 40, "%s.partial-%ld-%d", path, (long)getpid(), i);
+        o->file = open(o->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    }
     if (o->file < 0) {
         fal_status status = fal_fail_errno(err, "cannot create", o->partial);
         output_close(o);

@@ -1,5 +1,5 @@
-/* Body of string_map.h: open addressing with linear probing, at most half full. The hash is seeded by nothing: keys come
- * from files of bounded size, and a probe compares the stored hash before the bytes. */
+/* Body of string_map.h: open addressing with linear probing, at most half full. The hash is seeded by the
+ * map's own address, so that no file can hold keys that are known to collide. */
 #include "base/string_map.h"
 
 #include "base/alloc.h"
@@ -17,8 +17,8 @@ struct fal_string_map {
     size_t n_slots, n_used; /* n_slots is a power of two */
 };
 
-static uint64_t hash_bytes(fal_slice key) {
-    uint64_t h = 0x9e3779b97f4a7c15u ^ key.length;
+static uint64_t hash_bytes(const fal_string_map *map, fal_slice key) {
+    uint64_t h = (uint64_t)(uintptr_t)map * 0x9e3779b97f4a7c15u ^ key.length;
     size_t i = 0;
     for (; i + 8 <= key.length; i += 8) {
         uint64_t word;
@@ -91,7 +91,7 @@ fal_status fal_string_map_add(fal_string_map *map, fal_slice key, int32_t value,
                               fal_error *err) {
     if ((map->n_used + 1) * 2 > map->n_slots && !grow(map))
         return fal_fail_memory(err, map->n_slots * sizeof(slot));
-    uint64_t hash = hash_bytes(key);
+    uint64_t hash = hash_bytes(map, key);
     slot *s = probe(map->slots, map->n_slots, key, hash);
     *inserted = s->value < 0;
     if (*inserted) {
@@ -102,5 +102,5 @@ fal_status fal_string_map_add(fal_string_map *map, fal_slice key, int32_t value,
 }
 
 int32_t fal_string_map_find(const fal_string_map *map, fal_slice key) {
-    return probe(map->slots, map->n_slots, key, hash_bytes(key))->value;
+    return probe(map->slots, map->n_slots, key, hash_bytes(map, key))->value;
 }

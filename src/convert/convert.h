@@ -18,7 +18,7 @@ typedef struct fal_convert_options {
     const char *name; /* general.name; NULL: the folder's */
     fal_on_convert *on_progress;
     void *user;
-    fal_log log; /* what was noticed: a tied head left out, bytes without token, ... */
+    fal_log log; /* what was noticed, such as tensors that have no place in the model */
 } fal_convert_options;
 
 /* Reads directory (config.json, tokenizer.json, weights) and writes path atomically.

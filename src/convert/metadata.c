@@ -48,6 +48,13 @@ void fal_metadata_write(fal_gguf_writer *w, const fal_arch *arch, const fal_para
     arch->params_to_gguf(p, w);
 }
 
+static void write_beta(fal_gguf_writer *w, const char *architecture, const char *suffix,
+                       double beta) {
+    char key[KEY_SIZE];
+    snprintf(key, sizeof key, "%s.%s", architecture, suffix);
+    if (beta != 0) fal_gguf_set_f32(w, key, (float)beta);
+}
+
 fal_status fal_metadata_write_rope(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
                                    fal_error *err) {
     if (!fal_params_has(p, FAL_FEATURE_ROPE)) return FAL_OK;
@@ -64,6 +71,8 @@ fal_status fal_metadata_write_rope(fal_gguf_writer *w, const fal_arch *arch, con
         snprintf(key, sizeof key, "%s.rope.scaling.factor", arch->name);
         fal_gguf_set_f32(w, key, (float)keys.scaling_factor);
     }
+    write_beta(w, arch->name, "rope.scaling.yarn_beta_fast", keys.beta_fast);
+    write_beta(w, arch->name, "rope.scaling.yarn_beta_slow", keys.beta_slow);
     if (keys.attn_factor != 1) {
         snprintf(key, sizeof key, "%s.rope.scaling.attn_factor", arch->name);
         fal_gguf_set_f32(w, key, (float)keys.attn_factor);
@@ -89,6 +98,14 @@ static void set_id(fal_gguf_writer *w, const char *key, int32_t id) {
     if (id >= 0) fal_gguf_set_u32(w, key, (uint32_t)id);
 }
 
+/* The vocabulary's own id; else the config's, if it is a control token: Falcon-RW's config names ids of another one. */
+static int32_t special_id(const fal_vocabulary *v, int32_t own, int32_t by_config) {
+    if (own >= 0) return own;
+    bool is_control = by_config >= 0 && (size_t)by_config < v->n_tokens
+                      && v->types[by_config] == FAL_TOKEN_CONTROL;
+    return is_control ? by_config : find_token(v, "<|endoftext|>");
+}
+
 static void write_chat(fal_gguf_writer *w, const fal_vocabulary *v) {
     if (v->chat_template) {
         set_text(w, "tokenizer.chat_template", v->chat_template);
@@ -105,8 +122,8 @@ void fal_metadata_write_vocabulary(fal_gguf_writer *w, const fal_vocabulary *v,
     fal_gguf_set_strings(w, "tokenizer.ggml.tokens", v->tokens, v->n_tokens);
     fal_gguf_set_i32s(w, "tokenizer.ggml.token_type", v->types, v->n_tokens);
     fal_gguf_set_strings(w, "tokenizer.ggml.merges", v->merges, v->n_merges);
-    set_id(w, "tokenizer.ggml.bos_token_id", v->bos >= 0 ? v->bos : p->bos);
-    set_id(w, "tokenizer.ggml.eos_token_id", v->eos >= 0 ? v->eos : p->eos);
+    set_id(w, "tokenizer.ggml.bos_token_id", special_id(v, v->bos, p->bos));
+    set_id(w, "tokenizer.ggml.eos_token_id", special_id(v, v->eos, p->eos));
     set_id(w, "tokenizer.ggml.eot_token_id", v->eot >= 0 ? v->eot : find_token(v, "<end_message>"));
     set_id(w, "tokenizer.ggml.unknown_token_id", v->unknown);
     set_id(w, "tokenizer.ggml.padding_token_id", v->padding);

@@ -51,28 +51,6 @@ static const fal_checkpoint_tensor *find_source(const folder *c, const char *nam
     return t;
 }
 
-static fal_status check_shape(const fal_checkpoint_tensor *t, const fal_weight_spec *spec,
-                              const fal_params *p, fal_error *err) {
-    int64_t n_rows, n_cols;
-    fal_weight_shape(spec->id, p, &n_rows, &n_cols);
-    bool is_vector = fal_weight_is_vector(spec->id);
-    bool fits = is_vector ? t->n_dims == 1 && t->shape[0] == n_cols
-                          : t->n_dims == 2 && t->shape[0] == n_rows && t->shape[1] == n_cols;
-    if (fits) return FAL_OK;
-    char found[96] = "";
-    size_t used = 0;
-    for (int i = 0; i < t->n_dims && used < sizeof found; i++) {
-        int n = snprintf(found + used, sizeof found - used, "%s%lld", i ? ", " : "",
-                         (long long)t->shape[i]);
-        used += n > 0 ? (size_t)n : 0;
-    }
-    if (is_vector)
-        return fal_fail(err, FAL_E_FORMAT, "%s: tensor '%s' has shape [%s], [%lld] is needed",
-                        t->file, t->name, found, (long long)n_cols);
-    return fal_fail(err, FAL_E_FORMAT, "%s: tensor '%s' has shape [%s], [%lld, %lld] is needed",
-                    t->file, t->name, found, (long long)n_rows, (long long)n_cols);
-}
-
 /* What is done with each weight of the table; layer is 0 outside the layers. */
 typedef fal_status visit_function(folder *c, const fal_weight_spec *spec, int layer,
                                   const fal_checkpoint_tensor *source, fal_error *err);
@@ -86,7 +64,9 @@ static fal_status visit_one(folder *c, const fal_weight_spec *spec, int layer,
     if ((spec->flags & FAL_WEIGHT_OPTIONAL)
         && (spec->id != FAL_WEIGHT_OUTPUT || c->params.has_tied_head))
         return FAL_OK;
-    return fal_fail(err, FAL_E_FORMAT, "tensor '%s' is missing", name);
+    return fal_fail(err, FAL_E_FORMAT,
+                    "%s: tensor '%s' is missing, or of another type than f32, f16 and bf16",
+                    c->directory_name, name);
 }
 
 /* In the order of other writers: embeddings, the layers one after the other, the head. */
@@ -118,7 +98,9 @@ static fal_status count_tensor(folder *c, const fal_weight_spec *spec, int layer
                                const fal_checkpoint_tensor *source, fal_error *err) {
     (void)layer;
     c->n_tensors++;
-    return check_shape(source, spec, &c->params, err);
+    fal_status status = fal_weight_check_shape(spec->id, &c->params, source->name, source->n_dims,
+                                               source->shape, err);
+    return fal_add_context(err, status, "%s", source->file);
 }
 
 /* Vectors and the weights that stay f32 count as f32, whatever the checkpoint stores them as. */

@@ -36,6 +36,10 @@ const fal_arch *fal_arch_by_config(const json_t *config);
 fal_status fal_params_sizes_from_gguf(fal_params *p, const fal_gguf *f, const char *architecture,
                                       fal_error *err);
 
+/* Keys that this project reads must be of the kind it reads them as: a number given as a string would silently count as
+ * absent. Fails: FORMAT, naming the key. */
+fal_status fal_metadata_check_kinds(const fal_gguf *f, fal_error *err);
+
 /* An integer of a config under either of two names. Absent: *out stays. Fails: FORMAT (kind or range). */
 fal_status fal_config_integer(const json_t *config, const char *name, const char *other_name,
                               int *out, bool *is_given, fal_error *err);

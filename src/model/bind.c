@@ -4,40 +4,21 @@
 #include "model/model_private.h"
 
 #include <stdint.h>
-#include <stdio.h>
 
 enum {
     NEEDED_ALIGNMENT = 4
 };
 
-static fal_status fail_shape(const fal_gguf_tensor *t, int64_t n_rows, int64_t n_cols,
-                             fal_error *err) {
-    char found[128];
-    size_t used = 0;
-    for (int i = 0; i < t->n_dims; i++) {
-        int n = snprintf(found + used, sizeof found - used, "%s%lld", i ? ", " : "",
-                         (long long)t->shape[i]);
-        if (n > 0) used += (size_t)n;
-    }
-    if (n_rows == 1)
-        return fal_fail(err, FAL_E_FORMAT, "tensor '%s': shape [%s], [%lld] is needed", t->name,
-                        found, (long long)n_cols);
-    return fal_fail(err, FAL_E_FORMAT, "tensor '%s': shape [%s], [%lld, %lld] is needed", t->name,
-                    found, (long long)n_rows, (long long)n_cols);
-}
-
-static fal_status check_tensor(const fal_gguf_tensor *t, bool is_vector, int64_t n_rows,
-                               int64_t n_cols, fal_error *err) {
-    bool fits = is_vector ? t->n_dims == 1 && t->shape[0] == n_cols
-                          : t->n_dims == 2 && t->shape[0] == n_rows && t->shape[1] == n_cols;
-    if (!fits) return fail_shape(t, is_vector ? 1 : n_rows, n_cols, err);
+static fal_status check_tensor(const fal_model *m, fal_weight_id id, const fal_gguf_tensor *t,
+                               fal_error *err) {
+    FAL_TRY(fal_weight_check_shape(id, &m->params, t->name, t->n_dims, t->shape, err));
     const fal_type *type = fal_type_by_id(t->type_id);
     if (!type || !type->in_files)
         return fal_fail(err, FAL_E_UNSUPPORTED,
                         "tensor '%s' has type %s, which cannot be computed with", t->name,
                         t->type_name);
     if (!t->data) return fal_fail(err, FAL_E_FORMAT, "tensor '%s' has no data", t->name);
-    if (!is_vector && (uintptr_t)t->data % NEEDED_ALIGNMENT != 0)
+    if (!fal_weight_is_vector(id) && (uintptr_t)t->data % NEEDED_ALIGNMENT != 0)
         return fal_fail(err, FAL_E_UNSUPPORTED,
                         "tensor '%s' lies at offset %llu, a multiple of %d is needed", t->name,
                         (unsigned long long)t->offset, NEEDED_ALIGNMENT);
@@ -85,7 +66,7 @@ static fal_status bind(fal_model *m, const fal_weight_spec *spec, int layer, voi
     int64_t n_rows, n_cols;
     fal_weight_shape(spec->id, &m->params, &n_rows, &n_cols);
     bool is_vector = fal_weight_is_vector(spec->id);
-    FAL_TRY(check_tensor(found, is_vector, n_rows, n_cols, err));
+    FAL_TRY(check_tensor(m, spec->id, found, err));
     const fal_type *type = fal_type_by_id(found->type_id);
     fal_tensor t = {.type = type, .n_rows = n_rows, .n_cols = n_cols};
     FAL_TRY(fal_type_row_bytes(type, n_cols, &t.row_bytes, err));

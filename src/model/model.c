@@ -49,6 +49,9 @@ static fal_status override_context(fal_params *p, const fal_model_options *o, fa
     if (!fal_params_has(p, FAL_FEATURE_ROPE))
         return fal_fail(err, FAL_E_ARGUMENT,
                         "context method: the model has no rotary positions to extend");
+    if (o->context_scale != 0 && !(o->context_scale >= 1 && o->context_scale <= 1e6))
+        return fal_fail(err, FAL_E_ARGUMENT, "context scale %g, between 1 and 1e6 is possible",
+                        o->context_scale);
     fal_rope_settings *rope = &p->rope;
     bool was_extended = rope->factor > 1;
     if (o->context_method) {
@@ -66,9 +69,6 @@ static fal_status override_context(fal_params *p, const fal_model_options *o, fa
                         o->context_scale);
     if (o->context_scale != 0) rope->factor = o->context_scale;
     if (is_none) rope->factor = 1;
-    if (!(rope->factor >= 1 && rope->factor <= 1e6))
-        return fal_fail(err, FAL_E_ARGUMENT, "context scale %g, between 1 and 1e6 is possible",
-                        rope->factor);
     if (o->context_original < 0)
         return fal_fail(err, FAL_E_ARGUMENT, "original context %d, at least 1 is needed",
                         o->context_original);
@@ -158,6 +158,7 @@ static fal_status open_model(fal_model *m, const char *path, const fal_model_opt
     double began = fal_seconds();
     FAL_TRY(fal_gguf_open(&m->file, path, err));
     FAL_TRY(find_arch(m, err));
+    FAL_TRY(fal_metadata_check_kinds(m->file, err));
     FAL_TRY(m->arch->params_from_gguf(&m->params, m->file, err));
     FAL_TRY(fal_params_check(&m->params, err));
     FAL_TRY(fal_tokenizer_open(&m->tokenizer, m->file, err));

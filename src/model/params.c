@@ -88,6 +88,88 @@ fal_status fal_params_check(const fal_params *p, fal_error *err) {
     return FAL_OK;
 }
 
+typedef enum key_kind {
+    NUMBER,
+    FLAG,
+    TEXT,
+    LIST
+} key_kind;
+
+/* By how keys end; what stands in front is the architecture or a family of keys. */
+static const struct {
+    const char *end;
+    key_kind kind;
+} known_keys[] = {
+    {".context_length",          NUMBER},
+    {".embedding_length",        NUMBER},
+    {".feed_forward_length",     NUMBER},
+    {".block_count",             NUMBER},
+    {".attention.head_count",    NUMBER},
+    {".attention.head_count_kv", NUMBER},
+    {".layer_norm_epsilon",      NUMBER},
+    {".max_alibi_bias",          NUMBER},
+    {".use_parallel_residual",   FLAG  },
+    {".hidden_activation",       TEXT  },
+    {".rope.dimension_count",    NUMBER},
+    {".rope.freq_base",          NUMBER},
+    {".rope.scale_linear",       NUMBER},
+    {".rope.scaling.type",       TEXT  },
+    {".rope.scaling.factor",     NUMBER},
+    {".scaling.attn_factor",     NUMBER},
+    {".yarn_beta_fast",          NUMBER},
+    {".yarn_beta_slow",          NUMBER},
+    {".original_context_length", NUMBER},
+    {".rope.method",             TEXT  },
+    {".rope.base",               NUMBER},
+    {".rope.factor",             NUMBER},
+    {".ggml.model",              TEXT  },
+    {".ggml.pre",                TEXT  },
+    {".ggml.tokens",             LIST  },
+    {".ggml.merges",             LIST  },
+    {".ggml.token_type",         LIST  },
+    {"_token_id",                NUMBER},
+    {".add_bos_token",           FLAG  },
+    {"tokenizer.chat_template",  TEXT  },
+    {"general.name",             TEXT  },
+    {"general.architecture",     TEXT  },
+};
+
+static key_kind kind_of(const fal_gguf_value *v) {
+    switch (v->type) {
+    case FAL_GGUF_STRING: return TEXT;
+    case FAL_GGUF_BOOL: return FLAG;
+    case FAL_GGUF_ARRAY: return LIST;
+    case FAL_GGUF_U8:
+    case FAL_GGUF_I8:
+    case FAL_GGUF_U16:
+    case FAL_GGUF_I16:
+    case FAL_GGUF_U32:
+    case FAL_GGUF_I32:
+    case FAL_GGUF_F32:
+    case FAL_GGUF_U64:
+    case FAL_GGUF_I64:
+    case FAL_GGUF_F64: return NUMBER;
+    }
+    return NUMBER;
+}
+
+fal_status fal_metadata_check_kinds(const fal_gguf *f, fal_error *err) {
+    static const char *const words[] = {
+        [NUMBER] = "a number", [FLAG] = "true or false", [TEXT] = "a string", [LIST] = "a list"};
+    for (int i = 0; i < fal_gguf_value_count(f); i++) {
+        const fal_gguf_value *v = fal_gguf_value_at(f, i);
+        size_t length = strlen(v->key);
+        for (size_t k = 0; k < sizeof known_keys / sizeof known_keys[0]; k++) {
+            size_t n = strlen(known_keys[k].end);
+            bool is_meant = length >= n && strcmp(v->key + length - n, known_keys[k].end) == 0;
+            if (is_meant && kind_of(v) != known_keys[k].kind)
+                return fal_fail(err, FAL_E_FORMAT, "key '%s' is %s, %s is needed", v->key,
+                                words[kind_of(v)], words[known_keys[k].kind]);
+        }
+    }
+    return FAL_OK;
+}
+
 /* A u32 that must be there and fit an int. */
 static fal_status get_length(const fal_gguf *f, const char *architecture, const char *suffix,
                              int *out, fal_error *err) {
@@ -166,8 +248,21 @@ fal_status fal_config_epsilon(const json_t *config, float *out, fal_error *err) 
     return FAL_OK;
 }
 
+/* Some configs list several end tokens; the first is the usual one. */
+static fal_status read_token_id(const json_t *config, const char *name, int32_t *out,
+                                fal_error *err) {
+    const json_t *item = json_object_get(config, name);
+    *out = -1;
+    if (!json_is_array(item)) return fal_config_integer(config, name, NULL, out, NULL, err);
+    item = json_array_get(item, 0);
+    if (!json_is_integer(item) || json_integer_value(item) < 0
+        || json_integer_value(item) > INT32_MAX)
+        return fal_fail(err, FAL_E_FORMAT, "config key '%s' is no list of token ids", name);
+    *out = (int32_t)json_integer_value(item);
+    return FAL_OK;
+}
+
 fal_status fal_config_token_ids(const json_t *config, fal_params *p, fal_error *err) {
-    p->bos = p->eos = -1;
-    FAL_TRY(fal_config_integer(config, "bos_token_id", NULL, &p->bos, NULL, err));
-    return fal_config_integer(config, "eos_token_id", NULL, &p->eos, NULL, err);
+    FAL_TRY(read_token_id(config, "bos_token_id", &p->bos, err));
+    return read_token_id(config, "eos_token_id", &p->eos, err);
 }

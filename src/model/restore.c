@@ -2,9 +2,9 @@
  * no rope settings of their own. */
 #include "model/restore.h"
 
+#include "base/bytes.h"
 #include "base/file.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,24 +17,11 @@ typedef struct lost_settings {
     const char *note;
 } lost_settings;
 
-/* text contains word, without case. */
-static bool contains(const char *text, size_t length, const char *word) {
-    size_t n = strlen(word);
-    for (size_t i = 0; i + n <= length; i++) {
-        size_t k = 0;
-        while (k < n && tolower((unsigned char)text[i + k]) == word[k])
-            k++;
-        if (k == n) return true;
-    }
-    return false;
-}
-
 static bool is_named(const fal_gguf *f, const char *path, const char *word) {
-    const char *base = fal_path_base(path);
     fal_gguf_string name;
-    return contains(base, strlen(base), word)
+    return fal_slice_contains(fal_slice_of(fal_path_base(path)), word, true)
            || (fal_gguf_find_string(f, "general.name", &name)
-               && contains(name.data, name.length, word));
+               && fal_slice_contains((fal_slice){name.data, name.length}, word, true));
 }
 
 /* Alfred-40B-0723 has no chat tokens, other models that have them have another name. */

@@ -46,7 +46,9 @@ fal_status fal_rope_settings_to_keys(const fal_rope_settings *settings, int head
     *out = (fal_rope_keys){.freq_base = settings->base,
                            .scaling_factor = settings->factor,
                            .attn_factor = settings->attention_factor,
-                           .original_context = settings->trained_context};
+                           .original_context = settings->trained_context,
+                           .beta_fast = settings->beta_fast,
+                           .beta_slow = settings->beta_slow};
     double exponent = (double)head_dim / (head_dim - 2), s = settings->factor;
     double gain = s > 1 ? 1 + 0.1 * log(s) : 1;
     out->is_extended = !is_method(settings, "none") || settings->attention_factor != 1;
@@ -95,6 +97,8 @@ static fal_status read_shared_keys(const gguf_keys *keys, int n_context, fal_rop
     *out = (fal_rope_settings){.base = DEFAULT_BASE, .factor = 1, .attention_factor = 1};
     FAL_TRY(read_bounded(keys, "freq_base", 1, 1e15, &out->base, err));
     FAL_TRY(read_bounded(keys, "scaling.attn_factor", 0, 999, &out->attention_factor, err));
+    FAL_TRY(read_bounded(keys, "scaling.yarn_beta_fast", 0, 1e6, &out->beta_fast, err));
+    FAL_TRY(read_bounded(keys, "scaling.yarn_beta_slow", 0, 1e6, &out->beta_slow, err));
     if (find_f32(keys, "scale_linear", &out->factor)) type = (fal_gguf_string){"linear", 6};
     find_f32(keys, "scaling.factor", &out->factor);
     snprintf(key, sizeof key, "%.64s.rope.scaling.original_context_length", keys->architecture);
@@ -213,12 +217,18 @@ static const struct {
     {"ntk-by-parts", "ntk-by-parts"}
 };
 
+static double method_gain(const fal_rope_settings *settings) {
+    bool has_gain = is_named(settings, "yarn", "ntk-yarn");
+    return has_gain && settings->factor > 1 ? 1 + 0.1 * log(settings->factor) : 1;
+}
+
 static fal_status read_rope_scaling(const json_t *scaling, fal_rope_settings *out,
                                     bool *has_original, fal_error *err) {
     const json_t *type = json_object_get(scaling, "rope_type");
-    if (!type) type = json_object_get(scaling, "type");
+    if (!type || json_is_null(type)) type = json_object_get(scaling, "type");
     if (!json_is_string(type))
-        return fal_fail(err, FAL_E_FORMAT, "config key 'rope_scaling' has no type");
+        return fal_fail(err, FAL_E_FORMAT,
+                        "config key 'rope_scaling' or 'rope_parameters' has no type");
     for (size_t i = 0; i < sizeof scaling_types / sizeof scaling_types[0]; i++) {
         if (strcmp(scaling_types[i].type, json_string_value(type)) == 0)
             out->method = fal_rope_method_by_name(scaling_types[i].method);
@@ -230,6 +240,10 @@ static fal_status read_rope_scaling(const json_t *scaling, fal_rope_settings *ou
     FAL_TRY(read_number(scaling, "factor", &out->factor, &is_given, err));
     FAL_TRY(read_number(scaling, "beta_fast", &out->beta_fast, &is_given, err));
     FAL_TRY(read_number(scaling, "beta_slow", &out->beta_slow, &is_given, err));
+    double gain = 0;
+    FAL_TRY(read_number(scaling, "attention_factor", &gain, &is_given, err));
+    /* It stands for the method's own gain, ours comes on top of it. */
+    if (is_given) out->attention_factor = gain / method_gain(out);
     FAL_TRY(read_length(scaling, "original_max_position_embeddings", &out->trained_context,
                         has_original, err));
     return FAL_OK;
@@ -265,13 +279,17 @@ fal_status fal_rope_settings_from_hf(fal_rope_settings *out, const json_t *confi
     *out = (fal_rope_settings){.base = DEFAULT_BASE, .factor = 1, .attention_factor = 1};
     bool is_given, has_context, has_original = false;
     int context = DEFAULT_CONTEXT;
+    /* Configs of transformers 5 hold base and scaling in one object. */
+    const json_t *scaling = json_object_get(config, "rope_parameters");
+    bool is_joined = json_is_object(scaling);
+    if (!is_joined) scaling = json_object_get(config, "rope_scaling");
     FAL_TRY(read_number(config, "rope_theta", &out->base, &is_given, err));
+    if (is_joined) FAL_TRY(read_number(scaling, "rope_theta", &out->base, &is_given, err));
     if (!(out->base > 1 && out->base <= 1e15))
         return fal_fail(err, FAL_E_FORMAT,
                         "config key 'rope_theta': %g, between 1 and 1e15 is possible", out->base);
     FAL_TRY(read_length(config, "max_position_embeddings", &context, &has_context, err));
     out->trained_context = context;
-    const json_t *scaling = json_object_get(config, "rope_scaling");
     if (scaling && !json_is_null(scaling)) {
         FAL_TRY(read_rope_scaling(scaling, out, &has_original, err));
     } else {

@@ -35,7 +35,8 @@ typedef struct fal_rope_keys {
     double scaling_factor;
     double attn_factor; /* 1: not written */
     int original_context;
-    bool is_extended; /* scaling.* keys are written at all */
+    double beta_fast, beta_slow; /* 0: the usual ones, not written */
+    bool is_extended;            /* scaling.* keys are written at all */
 } fal_rope_keys;
 
 /* Spells a method in common keys; dynamic-ntk cannot be spelt and becomes its base alone. Fails: FORMAT. */

@@ -54,6 +54,28 @@ void fal_weight_shape(fal_weight_id id, const fal_params *p, int64_t *n_rows, in
     *n_cols = extent_of(weights[id].columns, p);
 }
 
+fal_status fal_weight_check_shape(fal_weight_id id, const fal_params *p, const char *tensor,
+                                  int n_dims, const int64_t *shape, fal_error *err) {
+    int64_t n_rows, n_cols;
+    fal_weight_shape(id, p, &n_rows, &n_cols);
+    bool is_vector = fal_weight_is_vector(id);
+    if (is_vector ? n_dims == 1 && shape[0] == n_cols
+                  : n_dims == 2 && shape[0] == n_rows && shape[1] == n_cols)
+        return FAL_OK;
+    char found[96] = "";
+    size_t used = 0;
+    for (int i = 0; i < n_dims && used < sizeof found; i++) {
+        int n = snprintf(found + used, sizeof found - used, "%s%lld", i ? ", " : "",
+                         (long long)shape[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    if (is_vector)
+        return fal_fail(err, FAL_E_FORMAT, "tensor '%s': shape [%s], [%lld] is needed", tensor,
+                        found, (long long)n_cols);
+    return fal_fail(err, FAL_E_FORMAT, "tensor '%s': shape [%s], [%lld, %lld] is needed", tensor,
+                    found, (long long)n_rows, (long long)n_cols);
+}
+
 static void fill_layer(const char *pattern, int layer, char out[FAL_WEIGHT_NAME_SIZE]) {
     const char *hole = strstr(pattern, "{L}");
     if (!hole) {

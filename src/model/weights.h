@@ -41,6 +41,10 @@ bool fal_weight_is_per_layer(fal_weight_id id);
 void fal_weight_shape(fal_weight_id id, const fal_params *p, int64_t *n_rows, int64_t *n_cols);
 bool fal_weight_is_vector(fal_weight_id id);
 
+/* Whether a tensor found in a file has the weight's shape [outermost first]. Fails: FORMAT, naming tensor and both shapes. */
+fal_status fal_weight_check_shape(fal_weight_id id, const fal_params *p, const char *tensor,
+                                  int n_dims, const int64_t *shape, fal_error *err);
+
 /* "blk.3.attn_qkv.weight"; layer is ignored for weights outside the layers. */
 void fal_weight_gguf_name(fal_weight_id id, int layer, char out[FAL_WEIGHT_NAME_SIZE]);
 void fal_weight_hf_name(const fal_weight_spec *spec, int layer, char out[FAL_WEIGHT_NAME_SIZE]);

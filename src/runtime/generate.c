@@ -63,6 +63,7 @@ static fal_status draw(generation *g, bool *is_over, fal_error *err) {
     bool is_end = !g->how->ignore_end && fal_tokenizer_is_end(g->tokenizer, token);
     g->result.n_tokens++;
     fal_sampler_accept(g->sampler, token);
+    bool is_full = fal_session_count(g->session) == fal_session_n_context(g->session);
     *is_over = true;
     if (!is_end && (!fal_tokenizer_is_control(g->tokenizer, token) || g->how->show_control)) {
         size_t length;
@@ -76,14 +77,14 @@ static fal_status draw(generation *g, bool *is_over, fal_error *err) {
         g->result.finish = FAL_FINISH_END;
     } else if (g->result.stop_word) {
         g->result.finish = FAL_FINISH_STOP_WORD;
-    } else if (fal_session_count(g->session) == fal_session_n_context(g->session)) {
-        g->result.finish = FAL_FINISH_CONTEXT;
     } else if (g->how->max_new_tokens > 0 && g->result.n_tokens >= (size_t)g->how->max_new_tokens) {
         g->result.finish = FAL_FINISH_LENGTH;
+    } else if (is_full) {
+        g->result.finish = FAL_FINISH_CONTEXT;
     } else {
         *is_over = false;
     }
-    if (is_end || g->result.finish == FAL_FINISH_CONTEXT) return FAL_OK;
+    if (is_end || is_full) return FAL_OK;
     /* The last token is computed too, so that a conversation can go on from here. */
     return fal_session_feed(g->session, &token, 1, NULL, err);
 }

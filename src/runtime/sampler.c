@@ -187,11 +187,17 @@ static int keep_above(candidate *c, int n, double min_p) {
 
 /* NaN counts as minus infinity, so that a damaged model cannot make the order undefined. */
 static void fill_candidates(fal_sampler *s, const float *logits) {
-    double scale = s->how.temperature > 0 ? 1 / s->how.temperature : 1;
+    double top = -HUGE_VAL;
     for (int32_t id = 0; id < s->n_vocab; id++) {
-        double x = penalised(s, logits[id], id) * scale;
-        s->candidates[id] = (candidate){.logit = isnan(x) ? -HUGE_VAL : x, .id = id};
+        double x = penalised(s, logits[id], id);
+        if (isnan(x)) x = -HUGE_VAL;
+        if (x > top) top = x;
+        s->candidates[id] = (candidate){.logit = x, .id = id};
     }
+    if (s->how.temperature == 0 || !isfinite(top)) return;
+    /* Relative to the best one, so that no temperature is too small for the division. */
+    for (int32_t id = 0; id < s->n_vocab; id++)
+        s->candidates[id].logit = (s->candidates[id].logit - top) / s->how.temperature;
 }
 
 static int32_t most_probable(const candidate *c, int n) {

@@ -10,7 +10,8 @@
 
 enum {
     DEFAULT_BATCH = 512,
-    MAX_BATCH = 65536
+    MAX_BATCH = 65536,
+    STEP_WITH_LOGITS = 32 /* most tokens of a step that hands out all logits */
 };
 
 struct fal_session {
@@ -27,6 +28,7 @@ struct fal_session {
     size_t scratch_bytes;
     float *logits; /* [n_vocab] */
     bool has_logits;
+    float *step_logits; /* [STEP_WITH_LOGITS, n_vocab], made when first needed */
     /* Of steps over several sessions; they live in the first one. */
     fal_step_part *parts;
     fal_segment *segments;
@@ -85,7 +87,7 @@ static fal_status open_session(fal_session *s, const fal_session_options *o, fal
     FAL_TRY(check_options(s->model, o, err));
     s->cache.n_context = o->n_context ? o->n_context : p->n_context;
     s->n_batch = o->n_batch ? o->n_batch : DEFAULT_BATCH;
-    if (s->n_batch > s->cache.n_context) s->n_batch = (int)s->cache.n_context;
+    if (!o->n_batch && s->n_batch > s->cache.n_context) s->n_batch = (int)s->cache.n_context;
     FAL_TRY(choose_kv_type(s->model, o->kv_type, &s->cache.type, err));
     FAL_TRY(alloc_cache(s, err));
     FAL_TRY(
@@ -121,6 +123,7 @@ void fal_session_close(fal_session *s) {
     if (!s) return;
     fal_queue_close(s->queue);
     fal_free(s->shared_logits);
+    fal_free(s->step_logits);
     fal_free(s->segments);
     fal_free(s->parts);
     fal_free(s->logits);
@@ -191,32 +194,76 @@ static fal_status step(fal_session *s, const int32_t *tokens, size_t n, size_t n
     return FAL_OK;
 }
 
-fal_status fal_session_feed(fal_session *s, const int32_t *tokens, size_t count, float *all_logits,
-                            fal_error *err) {
-    FAL_TRY(check_tokens(s, tokens, count, err));
-    if (count == 0) return FAL_OK;
-    size_t n_vocab = (size_t)fal_model_params(s->model)->n_vocab, first = s->count;
-    /* Dynamic methods choose frequencies for the length after the whole feed, so that cutting it changes nothing. */
-    FAL_TRY(fal_model_frequencies(s->model, (int)(s->count + count), s->frequency, &s->gain, err));
-    s->has_logits = false;
+/* Where the logits of a feed go besides s->logits: to memory for all of them, to a function, or nowhere. */
+typedef struct logits_sink {
+    float *all; /* [count, n_vocab] */
+    fal_on_logits *on_logits;
+    void *user;
+} logits_sink;
+
+static fal_status hand_out(fal_session *s, const logits_sink *sink, size_t first, size_t n,
+                           fal_error *err) {
+    size_t n_vocab = (size_t)fal_model_params(s->model)->n_vocab;
+    for (size_t i = 0; i < n; i++) {
+        if (!sink->on_logits(sink->user, first + i, s->step_logits + i * n_vocab))
+            return fal_fail(err, FAL_E_CANCELLED, "cancelled after %zu tokens", first + i + 1);
+    }
+    memcpy(s->logits, s->step_logits + (n - 1) * n_vocab, n_vocab * sizeof *s->logits);
+    return FAL_OK;
+}
+
+static fal_status feed_steps(fal_session *s, const int32_t *tokens, size_t count,
+                             const logits_sink *sink, fal_error *err) {
+    size_t n_vocab = (size_t)fal_model_params(s->model)->n_vocab;
+    size_t n_most =
+        sink->on_logits && s->n_batch > STEP_WITH_LOGITS ? STEP_WITH_LOGITS : (size_t)s->n_batch;
     for (size_t done = 0; done < count;) {
-        size_t n = count - done < (size_t)s->n_batch ? count - done : (size_t)s->n_batch;
+        size_t n = count - done < n_most ? count - done : n_most;
         bool is_last = done + n == count;
-        fal_status status = all_logits
-                                ? step(s, tokens + done, n, n, all_logits + done * n_vocab, err)
-                                : step(s, tokens + done, n, is_last, s->logits, err);
-        if (status != FAL_OK) {
-            s->count = first;
-            return status;
+        if (sink->all) {
+            FAL_TRY(step(s, tokens + done, n, n, sink->all + done * n_vocab, err));
+        } else if (sink->on_logits) {
+            FAL_TRY(step(s, tokens + done, n, n, s->step_logits, err));
+            FAL_TRY(hand_out(s, sink, done, n, err));
+        } else {
+            FAL_TRY(step(s, tokens + done, n, is_last, s->logits, err));
         }
         done += n;
         if (!is_last && s->on_progress && !s->on_progress(s->progress_user, done, count))
             return fal_fail(err, FAL_E_CANCELLED, "cancelled after %zu of %zu tokens", done, count);
     }
-    if (all_logits)
-        memcpy(s->logits, all_logits + (count - 1) * n_vocab, n_vocab * sizeof *s->logits);
-    s->has_logits = true;
+    if (sink->all)
+        memcpy(s->logits, sink->all + (count - 1) * n_vocab, n_vocab * sizeof *s->logits);
     return FAL_OK;
+}
+
+static fal_status feed(fal_session *s, const int32_t *tokens, size_t count, const logits_sink *sink,
+                       fal_error *err) {
+    FAL_TRY(check_tokens(s, tokens, count, err));
+    if (count == 0) return FAL_OK;
+    size_t first = s->count;
+    /* Dynamic methods choose frequencies for the length after the whole feed, so that cutting it changes nothing. */
+    FAL_TRY(fal_model_frequencies(s->model, (int)(s->count + count), s->frequency, &s->gain, err));
+    s->has_logits = false;
+    fal_status status = feed_steps(s, tokens, count, sink, err);
+    /* What a cancelled prompt has computed stays and can be gone on from. */
+    if (status != FAL_OK && status != FAL_E_CANCELLED) s->count = first;
+    s->has_logits = status == FAL_OK;
+    return status;
+}
+
+fal_status fal_session_feed(fal_session *s, const int32_t *tokens, size_t count, float *all_logits,
+                            fal_error *err) {
+    return feed(s, tokens, count, &(logits_sink){.all = all_logits}, err);
+}
+
+fal_status fal_session_feed_each(fal_session *s, const int32_t *tokens, size_t count,
+                                 fal_on_logits *on_logits, void *user, fal_error *err) {
+    size_t n_vocab = (size_t)fal_model_params(s->model)->n_vocab;
+    if (!s->step_logits)
+        s->step_logits = fal_alloc_aligned(STEP_WITH_LOGITS * n_vocab, sizeof(float));
+    if (!s->step_logits) return fal_fail_memory(err, STEP_WITH_LOGITS * n_vocab * sizeof(float));
+    return feed(s, tokens, count, &(logits_sink){.on_logits = on_logits, .user = user}, err);
 }
 
 fal_status fal_session_sync(fal_session *s, const int32_t *tokens, size_t count, fal_error *err) {

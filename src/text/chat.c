@@ -90,24 +90,6 @@ static const char *missing_control(const fal_chat_format *format, const fal_toke
     return NULL;
 }
 
-static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* True if text contains mark; letters of ASCII match in either case when ignore_case. */
-static bool contains(fal_slice text, const char *mark, bool ignore_case) {
-    size_t length = strlen(mark);
-    for (size_t i = 0; i + length <= text.length; i++) {
-        size_t n = 0;
-        while (n < length
-               && (text.data[i + n] == mark[n]
-                   || (ignore_case && lower(text.data[i + n]) == lower(mark[n]))))
-            n++;
-        if (n == length) return true;
-    }
-    return false;
-}
-
 static fal_slice find_text(const fal_gguf *f, const char *key) {
     fal_gguf_string found = {"", 0};
     if (f) (void)fal_gguf_find_string(f, key, &found);
@@ -126,7 +108,8 @@ const fal_chat_format *fal_chat_format_detect(const fal_tokenizer *t, const fal_
     }
     fal_slice chat_template = template_of(t, f);
     for (int i = 0; i < N_FORMATS; i++) {
-        if (formats[i].template_mark && contains(chat_template, formats[i].template_mark, false)
+        if (formats[i].template_mark
+            && fal_slice_contains(chat_template, formats[i].template_mark, false)
             && !missing_control(&formats[i], t))
             return &formats[i];
     }
@@ -134,7 +117,7 @@ const fal_chat_format *fal_chat_format_detect(const fal_tokenizer *t, const fal_
     if (fal_slice_equals(find_text(f, "general.architecture"), "falcon")) {
         fal_slice name = find_text(f, "general.name");
         for (int i = 0; i < N_FORMATS; i++) {
-            if (formats[i].name_mark && contains(name, formats[i].name_mark, true))
+            if (formats[i].name_mark && fal_slice_contains(name, formats[i].name_mark, true))
                 return &formats[i];
         }
     }

@@ -96,7 +96,21 @@ static fal_status index_tokens(fal_tokenizer *t, const fal_vocabulary *v, fal_er
     return FAL_OK;
 }
 
+/* A token that ends or begins texts must not come out of what a person typed. One that files mark as an ordinary word is
+ * believed unless it looks like a control token: some configs name ids of words by mistake. */
+static void mark_special_id(fal_vocabulary *v, int32_t id) {
+    if (id < 0) return;
+    fal_slice text = v->tokens[id];
+    bool looks_special =
+        text.length > 2 && text.data[0] == '<' && text.data[text.length - 1] == '>';
+    if (v->types[id] == FAL_TOKEN_USER_DEFINED || looks_special) v->types[id] = FAL_TOKEN_CONTROL;
+}
+
 static void mark_known_controls(const fal_tokenizer *t, fal_vocabulary *v) {
+    const int32_t special[] = {v->bos, v->eos, v->eot, v->padding};
+    for (size_t i = 0; i < sizeof special / sizeof special[0]; i++) {
+        mark_special_id(v, special[i]);
+    }
     for (size_t i = 0; i < sizeof known_controls / sizeof known_controls[0]; i++) {
         int32_t id = fal_string_map_find(t->ids, fal_slice_of(known_controls[i]));
         if (id >= 0) v->types[id] = FAL_TOKEN_CONTROL;

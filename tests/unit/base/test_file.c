@@ -216,7 +216,7 @@ static void a_killed_writer_leaves_the_former_file(void **state) {
     assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL);
     expect_content(path, "former");
     char partial[200];
-    snprintf(partial, sizeof partial, "%s.partial-%ld", path, (long)child);
+    snprintf(partial, sizeof partial, "%s.partial-%ld-0", path, (long)child);
     assert_int_equal(unlink(partial), 0);
 }
 
