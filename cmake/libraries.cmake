@@ -3,9 +3,8 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
-pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
 
 add_library(falconer_dependencies INTERFACE)
 target_link_libraries(falconer_dependencies INTERFACE
-    PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::LIBZIP Threads::Threads m)
+    PkgConfig::JANSSON PkgConfig::PCRE2 Threads::Threads m)

@@ -101,12 +101,23 @@ static void trying_leaves_at_the_first_failure(void **state) {
     assert_int_equal(tries_with_exit(FAL_OK, &left), FAL_OK);
 }
 
+/* Names in files may hold anything; a message is one printable line all the same. */
+static void foreign_bytes_cannot_reach_a_terminal(void **state) {
+    (void)state;
+    fal_error err = {0};
+    fal_fail(&err, FAL_E_FORMAT, "name '%s' \xc3\xa9", "a\n\033[31m\x7f\xc2\x9b\xff z");
+    assert_string_equal(err.message, "name 'a??[31m???? z' \xc3\xa9");
+    fal_add_context(&err, FAL_E_FORMAT, "b\rc");
+    assert_string_equal(err.message, "b?c: name 'a??[31m???? z' \xc3\xa9");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_status_has_its_row),
         cmocka_unit_test(a_message_is_filled_and_bounded),
         cmocka_unit_test(context_goes_in_front_and_never_overflows),
         cmocka_unit_test(errno_becomes_a_status),
+        cmocka_unit_test(foreign_bytes_cannot_reach_a_terminal),
         cmocka_unit_test(trying_leaves_at_the_first_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

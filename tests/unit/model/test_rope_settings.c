@@ -42,6 +42,35 @@ static void test_configs(void **state) {
     }
 }
 
+/* What transformers 5 writes, and a gain that stands for the method's own. */
+static void test_joined_parameters(void **state) {
+    (void)state;
+    json_t *config = json_loads("{\"max_position_embeddings\": 8192, \"rope_parameters\": "
+                                "{\"rope_theta\": 500042.0, \"rope_type\": \"default\"}}",
+                                0, NULL);
+    fal_rope_settings s;
+    fal_error err = {0};
+    int n_context;
+    CHECK_OK(fal_rope_settings_from_hf(&s, config, &n_context, &err), &err);
+    assert_true(s.base == 500042 && n_context == 8192);
+    assert_string_equal(s.method->name, "none");
+    json_decref(config);
+    config = json_loads("{\"rope_scaling\": {\"rope_type\": null, \"type\": \"yarn\", \"factor\": 4, "
+                        "\"attention_factor\": 1.5, \"beta_fast\": 4, \"beta_slow\": 2}}",
+                        0, NULL);
+    CHECK_OK(fal_rope_settings_from_hf(&s, config, &n_context, &err), &err);
+    double frequency[32], usual[32], gain;
+    CHECK_OK(fal_rope_settings_compute(&s, 64, 0, frequency, NULL, &gain, &err), &err);
+    CHECK_NEAR(gain, 1.5, 1e-12);
+    fal_rope_keys keys;
+    CHECK_OK(fal_rope_settings_to_keys(&s, 64, &keys, &err), &err);
+    assert_true(keys.beta_fast == 4 && keys.beta_slow == 2);
+    s.beta_fast = s.beta_slow = 0;
+    CHECK_OK(fal_rope_settings_compute(&s, 64, 0, usual, NULL, NULL, &err), &err);
+    assert_memory_not_equal(frequency, usual, sizeof usual);
+    json_decref(config);
+}
+
 static void test_bad_configs(void **state) {
     (void)state;
 
@@ -114,7 +143,7 @@ static void test_keys_express_methods(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_configs),
-                                       cmocka_unit_test(test_bad_configs),
+                                       cmocka_unit_test(test_joined_parameters), cmocka_unit_test(test_bad_configs),
                                        cmocka_unit_test(test_keys_express_methods)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
