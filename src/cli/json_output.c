@@ -3,6 +3,8 @@
 
 #include "base/string_builder.h"
 #include "base/utf8.h"
+#include "cli/terminal.h"
+#include "cli/text_output.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,15 +13,7 @@
 json_t *fal_json_text(const char *text, size_t length) {
     if (fal_utf8_is_valid(text, length)) return json_stringn(text, length);
     fal_string_builder whole = {0};
-    for (size_t at = 0; at < length;) {
-        uint32_t code_point = 0;
-        int n = fal_utf8_decode(text + at, length - at, &code_point);
-        if (n)
-            fal_string_append(&whole, text + at, (size_t)n);
-        else
-            fal_string_append_text(&whole, "\xef\xbf\xbd");
-        at += n ? (size_t)n : 1;
-    }
+    fal_text_append_whole(&whole, text, length, true);
     json_t *value = whole.failed ? NULL : json_stringn(whole.text, whole.length);
     fal_string_release(&whole);
     return value;
@@ -48,8 +42,10 @@ fal_status fal_json_append(fal_string_builder *out, const json_t *value, fal_err
     return fal_string_status(out, err);
 }
 
+/* jansson escapes what is below a blank, but neither DEL nor the C1 controls. */
 static int write_part(const char *text, size_t length, void *stream) {
-    return fwrite(text, 1, length, stream) == length ? 0 : -1;
+    fal_terminal_write(stream, text, length);
+    return ferror(stream) ? -1 : 0;
 }
 
 fal_status fal_json_print(json_t *take_value, size_t n_digits, fal_error *err) {

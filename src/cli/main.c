@@ -57,7 +57,11 @@ int main(int argc, char **argv) {
     /* A result that did not reach its reader is a failure, too: a full disk shows only here. */
     if ((fflush(stdout) || ferror(stdout)) && status == FAL_OK)
         status = fal_fail_errno(&err, "writing", "standard output");
-    if (status != FAL_OK)
-        fprintf(stderr, "falconer: %s\n", err.message[0] ? err.message : fal_status_words(status));
+    if (status != FAL_OK) {
+        const char *message = err.message[0] ? err.message : fal_status_words(status);
+        fputs("falconer: ", stderr);
+        fal_write_harmless(stderr, message, strlen(message));
+        fputc('\n', stderr);
+    }
     return fal_status_exit_code(status);
 }

@@ -1,6 +1,7 @@
 /* What the commands know of the terminal. Line editing is line_input.c's. */
 #include "cli/terminal.h"
 
+#include "base/alloc.h"
 #include "base/cpu.h"
 #include "base/utf8.h"
 
@@ -36,16 +37,6 @@ const char *fal_style_of(FILE *stream, fal_style style) {
     return sequences[style];
 }
 
-void fal_terminal_notice(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fflush(stdout);
-    fputs(fal_style_of(stderr, FAL_STYLE_DIM), stderr);
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "%s\n", fal_style_of(stderr, FAL_STYLE_PLAIN));
-    va_end(arguments);
-}
-
 /* ---- foreign text ---- */
 
 static void write_code_point(FILE *stream, const char *text, int n, uint32_t code_point) {
@@ -61,11 +52,7 @@ static void write_code_point(FILE *stream, const char *text, int n, uint32_t cod
         fwrite(text, 1, (size_t)n, stream);
 }
 
-void fal_terminal_write(FILE *stream, const char *text, size_t length) {
-    if (!fal_terminal_is(stream)) {
-        if (length) fwrite(text, 1, length, stream);
-        return;
-    }
+void fal_write_harmless(FILE *stream, const char *text, size_t length) {
     for (size_t at = 0; at < length;) {
         uint32_t code_point = 0;
         int n = fal_utf8_decode(text + at, length - at, &code_point);
@@ -75,6 +62,33 @@ void fal_terminal_write(FILE *stream, const char *text, size_t length) {
             write_code_point(stream, text + at, n, code_point);
         at += n ? (size_t)n : 1;
     }
+}
+
+void fal_terminal_write(FILE *stream, const char *text, size_t length) {
+    if (fal_terminal_is(stream))
+        fal_write_harmless(stream, text, length);
+    else if (length)
+        fwrite(text, 1, length, stream);
+}
+
+void fal_terminal_notice(const char *format, ...) {
+    char start[512], *whole = NULL;
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int n = vsnprintf(start, sizeof start, format, arguments);
+    if (n >= (int)sizeof start) whole = fal_alloc((size_t)n + 1, 1);
+    if (whole) vsnprintf(whole, (size_t)n + 1, format, again);
+    va_end(again);
+    va_end(arguments);
+
+    /* Without memory the start has to do. */
+    const char *text = whole ? whole : start;
+    fflush(stdout);
+    fputs(fal_style_of(stderr, FAL_STYLE_DIM), stderr);
+    if (n > 0) fal_write_harmless(stderr, text, strlen(text));
+    fprintf(stderr, "%s\n", fal_style_of(stderr, FAL_STYLE_PLAIN));
+    fal_free(whole);
 }
 
 static void write_escaped(FILE *stream, unsigned char byte) {

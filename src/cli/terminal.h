@@ -30,11 +30,14 @@ typedef enum fal_style {
  * honoured. */
 const char *fal_style_of(FILE *stream, fal_style style);
 
-/* A dim line on stderr. */
+/* A dim line on stderr, harmless whatever the arguments hold. */
 __attribute__((format(printf, 1, 2))) void fal_terminal_notice(const char *format, ...);
 
-/* Writes text of unknown origin: on a terminal, control characters and invalid bytes cannot do anything; elsewhere the
- * bytes as they are. Newlines and tabs pass. */
+/* Writes text of unknown origin so that it cannot do anything: "^[" stands for an escape character, U+FFFD for C1 controls
+ * and bytes that are not UTF-8. Newlines and tabs pass. */
+void fal_write_harmless(FILE *stream, const char *text, size_t length);
+
+/* As fal_write_harmless on a terminal; elsewhere the bytes as they are. For results. */
 void fal_terminal_write(FILE *stream, const char *text, size_t length);
 
 /* Writes text in double quotes, on one line whatever it holds: \n, \t, \", \\ and \xNN for bytes that are not UTF-8 and
