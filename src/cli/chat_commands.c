@@ -7,6 +7,7 @@
 #include "cli/nearest.h"
 #include "cli/sampling_options.h"
 #include "cli/terminal.h"
+#include "cli/text_output.h"
 #include "formats/json_file.h"
 
 #include <inttypes.h>
@@ -23,6 +24,9 @@ const fal_option fal_chat_setting_rows[] = {
 enum {
     FILE_VERSION = 1
 };
+
+/* Keys of a saved conversation: what the file is, and how many answers were drawn, since each has a stream of its own. */
+static const char version_key[] = "falconer_conversation", answers_key[] = "answers";
 
 typedef fal_status slash_function(fal_chat *chat, const char *argument, fal_error *err);
 
@@ -58,11 +62,8 @@ static fal_status slash_reset(fal_chat *chat, const char *argument, fal_error *e
 
 static fal_status slash_regen(fal_chat *chat, const char *argument, fal_error *err) {
     (void)argument;
-    fal_conversation *c = &chat->conversation;
-    if (c->count && !fal_conversation_ends_with_user(c)) fal_conversation_drop_last(c);
-    if (!fal_conversation_ends_with_user(c))
-        return fal_fail(err, FAL_E_ARGUMENT, "/regen: there is nothing to answer");
-    return fal_chat_answer(chat, err);
+    fal_status status = fal_chat_answer(chat, err);
+    return status == FAL_OK ? status : fal_add_context(err, status, "/regen");
 }
 
 static fal_status slash_quit(fal_chat *chat, const char *argument, fal_error *err) {
@@ -174,25 +175,34 @@ static fal_status settings_from_json(fal_chat_settings *out, json_t *json, fal_e
 
 static fal_status write_json(const char *path, const json_t *json, fal_error *err) {
     fal_string_builder text = {0};
-    fal_output *file = NULL;
     fal_status status = fal_json_append(&text, json, err);
-    if (status == FAL_OK) status = fal_output_open(&file, path, err);
-    if (status == FAL_OK) status = fal_output_write(file, text.text, text.length, err);
-    if (status == FAL_OK)
-        status = fal_output_commit(file, err);
-    else
-        fal_output_discard(file);
+    if (status == FAL_OK) status = fal_text_write_file(&text, path, err);
     fal_string_release(&text);
     return status;
 }
 
+/* Only what is free and what /save wrote may be written. */
+static fal_status check_place(const char *path, fal_error *err) {
+    json_t *there = NULL;
+    if (!fal_file_exists(path)) return FAL_OK;
+    bool is_ours = !fal_file_is_directory(path) && fal_json_read_file(&there, path, NULL) == FAL_OK
+                   && json_is_integer(json_object_get(there, version_key));
+    json_decref(there);
+    if (is_ours) return FAL_OK;
+    return fal_fail(err, FAL_E_ARGUMENT,
+                    "/save: '%s' is there already and no saved conversation; choose another name",
+                    path);
+}
+
 static fal_status slash_save(fal_chat *chat, const char *argument, fal_error *err) {
     if (!argument[0]) return fal_fail(err, FAL_E_ARGUMENT, "/save: a file's name is missing");
+    FAL_TRY(check_place(argument, err));
     json_t *all = json_object(), *conversation = fal_conversation_to_json(&chat->conversation);
-    json_object_set_new(all, "falconer_conversation", json_integer(FILE_VERSION));
+    json_object_set_new(all, version_key, json_integer(FILE_VERSION));
     json_object_set_new(all, "model", fal_json_text(chat->model_file, strlen(chat->model_file)));
     json_object_set_new(all, "chat_format", json_string(fal_chat_format_name(chat->format)));
     json_object_set_new(all, "settings", settings_to_json(&chat->settings));
+    json_object_set_new(all, answers_key, json_integer((json_int_t)chat->n_answers));
     json_object_update(all, conversation);
     json_decref(conversation);
     fal_status status = write_json(argument, all, err);
@@ -209,9 +219,13 @@ static fal_status slash_load(fal_chat *chat, const char *argument, fal_error *er
     fal_chat_settings settings = chat->settings;
     fal_status status = FAL_OK;
     FAL_TRY_OUT(fal_json_read_file(&all, argument, err));
-    const json_t *version = json_object_get(all, "falconer_conversation");
+    const json_t *version = json_object_get(all, version_key),
+                 *answers = json_object_get(all, answers_key);
     if (version && json_integer_value(version) != FILE_VERSION)
-        status = fal_fail(err, FAL_E_UNSUPPORTED, "falconer_conversation: not %d", FILE_VERSION);
+        status = fal_fail(err, FAL_E_UNSUPPORTED, "%s: not %d", version_key, FILE_VERSION);
+    if (status == FAL_OK && answers
+        && (!json_is_integer(answers) || json_integer_value(answers) < 0))
+        status = fal_fail(err, FAL_E_FORMAT, "%s: not a whole number from 0 on", answers_key);
     if (status == FAL_OK) status = fal_conversation_from_json(&loaded, all, err);
     if (status == FAL_OK)
         status = settings_from_json(&settings, json_object_get(all, "settings"), err);
@@ -222,6 +236,7 @@ static fal_status slash_load(fal_chat *chat, const char *argument, fal_error *er
     fal_conversation before = chat->conversation;
     chat->conversation = loaded;
     chat->settings = settings;
+    if (answers) chat->n_answers = (uint64_t)json_integer_value(answers);
     loaded = before;
     fal_terminal_notice("loaded %zu messages from %s", chat->conversation.count, argument);
 out:

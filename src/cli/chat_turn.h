@@ -27,9 +27,10 @@ typedef struct fal_chat {
     bool is_over;
 } fal_chat;
 
-/* Answers the last message, which is the user's. The answer is streamed to stdout and becomes a message, also when Ctrl-C
- * stopped it. Fails: LIMIT (the context, by the policy), CANCELLED (before the answer began), and as fal_generate; then
- * the conversation is as before. */
+/* Answers the last message of the user. The answer is streamed to stdout and becomes a message, also when Ctrl-C stopped
+ * it; an answer that was there is replaced. Fails: ARGUMENT (no message waits for an answer, nor was one answered), LIMIT
+ * (the context, by the policy), CANCELLED (before the answer began), and as fal_generate; then the conversation is as
+ * before, also the turns that would have been dropped. */
 fal_status fal_chat_answer(fal_chat *chat, fal_error *err);
 
 #endif

@@ -84,23 +84,6 @@ static fal_status set_system(fal_chat *chat, const chat_options *o, fal_error *e
     return status;
 }
 
-/* The format's words and those asked for; the array is owned. */
-static fal_status collect_stop_words(const chat_options *o, const fal_chat_format *format,
-                                     const char ***out, fal_error *err) {
-    const char *const *own = fal_chat_stop_words(format);
-    size_t n_own = 0, n = 0;
-    while (own && own[n_own])
-        n_own++;
-    const char **words = fal_alloc(n_own + o->stop.count + 1, sizeof *words);
-    if (!words) return fal_fail_memory(err, 0);
-    for (size_t i = 0; i < n_own; i++)
-        words[n++] = own[i];
-    for (size_t i = 0; i < o->stop.count; i++)
-        words[n++] = o->stop.items[i];
-    *out = words;
-    return FAL_OK;
-}
-
 static void greet(const fal_chat *chat) {
     const fal_model_info *info = fal_model_info_get(chat->model);
     fal_terminal_notice("%s: %s, %zu tokens of context, chat format %s, %d threads",
@@ -124,8 +107,7 @@ static fal_status take_line(fal_chat *chat, const fal_string_builder *line, fal_
     FAL_TRY(fal_conversation_add(&chat->conversation, true, text, length, err));
     fal_status status = fal_chat_answer(chat, err);
     /* A message that got no answer is taken back, so that the next one stands in its place. */
-    if (status != FAL_OK && fal_conversation_ends_with_user(&chat->conversation))
-        fal_conversation_drop_last(&chat->conversation);
+    if (status != FAL_OK) fal_conversation_drop_last(&chat->conversation);
     return status;
 }
 
@@ -180,7 +162,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     chat.format =
         o->format ? fal_chat_format_by_name(o->format) : fal_model_chat_format(chat.model);
     FAL_TRY_OUT(set_system(&chat, o, err));
-    FAL_TRY_OUT(collect_stop_words(o, chat.format, &stop, err));
+    FAL_TRY_OUT(fal_stop_words_collect(&stop, chat.format, &o->stop, err));
     chat.stop = stop;
     if (is_interactive && !o->no_history) history = fal_history_path();
     FAL_TRY_OUT(fal_line_input_open(&input, history, err));

@@ -1,10 +1,10 @@
 /* rope: the methods of context extension side by side. The formulas are model/rope.c's. */
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/string_builder.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
+#include "cli/text_output.h"
 #include "model/rope.h"
 
 #include <limits.h>
@@ -18,7 +18,7 @@ typedef struct rope_options {
     int head_dim, trained_context, context_now;
     double base, factor;
     const char *method, *svg;
-    bool full, json;
+    bool full, force, json;
 } rope_options;
 
 #define AT(member) offsetof(rope_options, member)
@@ -35,6 +35,7 @@ static const fal_option rows[] = {
     FAL_ROW_CHOICE("method", 0, AT(method), "NAME", fal_method_choice, "only this method"),
     FAL_ROW_FLAG("full", 0, AT(full), "every pair, not only three"),
     FAL_ROW(FILE, "svg", 0, AT(svg), "FILE", "also draw wavelengths into an SVG file"),
+    FAL_ROW_FLAG("force", 0, AT(force), "overwrite a picture that is there"),
     FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
     {0}};
 
@@ -234,18 +235,11 @@ static fal_status write_picture(const rope_options *o, const result *results, in
         }
     if (high - low < 1) high = low + 1;
     fal_string_builder svg = {0};
-    fal_output *file = NULL;
     draw_frame(&svg, o, low, high);
     for (int r = 0; r < n_results; r++)
         draw_method(&svg, o, &results[r], r, low, high);
     fal_string_append_text(&svg, "</svg>\n");
-    fal_status status = fal_string_status(&svg, err);
-    if (status == FAL_OK) status = fal_output_open(&file, o->svg, err);
-    if (status == FAL_OK) status = fal_output_write(file, svg.text, svg.length, err);
-    if (status == FAL_OK)
-        status = fal_output_commit(file, err);
-    else
-        fal_output_discard(file);
+    fal_status status = fal_text_write_file(&svg, o->svg, err);
     fal_string_release(&svg);
     return status;
 }
@@ -256,6 +250,10 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     int n_results = 0;
     if (o->head_dim % 2)
         return fal_fail(err, FAL_E_ARGUMENT, "rope: --head-dim %d: must be even", o->head_dim);
+    if (o->force && !o->svg) return fal_fail(err, FAL_E_ARGUMENT, "rope: --force needs --svg");
+    if (o->svg && fal_file_exists(o->svg) && !o->force)
+        return fal_fail(err, FAL_E_ARGUMENT, "rope: '%s' is there already; --force overwrites it",
+                        o->svg);
     fal_status status = compute(o, results, &n_results, err);
     if (status == FAL_OK && o->svg) status = write_picture(o, results, n_results, err);
     if (status == FAL_OK && o->json)

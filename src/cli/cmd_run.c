@@ -95,6 +95,9 @@ static fal_status resolve_sampling(const fal_parsed *parsed, run_options *o, fal
     bool samples = false;
     for (size_t i = 0; i < sizeof draws / sizeof draws[0]; i++)
         samples = samples || fal_parsed_has(parsed, draws[i]);
+    if (o->do_sample && fal_parsed_has(parsed, "temperature") && o->sampling.temperature <= 0)
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "run: --do-sample and --temperature 0 exclude each other");
     if (samples && !fal_parsed_has(parsed, "temperature")) o->sampling.temperature = 1;
     if (samples && !fal_parsed_has(parsed, "top-k")) o->sampling.top_k = DEFAULT_TOP_K;
     if (!fal_parsed_has(parsed, "seed")) o->sampling.seed = fal_random_seed();
@@ -204,20 +207,6 @@ typedef struct job {
     double prompt_seconds, answer_seconds;
     size_t n_drawn;
 } job;
-
-static fal_status collect_stop_words(job *j, fal_error *err) {
-    const char *const *own = j->o->chat ? fal_chat_stop_words(format_of(j->o, j->model)) : NULL;
-    size_t n = 0, n_own = 0;
-    while (own && own[n_own])
-        n_own++;
-    j->stop = fal_alloc(n_own + j->o->stop.count + 1, sizeof *j->stop);
-    if (!j->stop) return fal_fail_memory(err, 0);
-    for (size_t i = 0; i < n_own; i++)
-        j->stop[n++] = own[i];
-    for (size_t i = 0; i < j->o->stop.count; i++)
-        j->stop[n++] = j->o->stop.items[i];
-    return FAL_OK;
-}
 
 static fal_status draw_answer(job *j, int number, answer *a, fal_error *err) {
     /* The logits after the prompt are those of its last token, which alone is computed again. */
@@ -341,13 +330,17 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     if ((o->system || o->format) && !o->chat)
         return fal_fail(err, FAL_E_ARGUMENT, "run: --%s needs --chat",
                         o->system ? "system" : "chat-format");
+    if (o->special && o->chat)
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "run: --special and --chat exclude each other: a message stays text");
     FAL_TRY(resolve_sampling(parsed, o, err));
     if (!o->model.file) return fal_fail(err, FAL_E_ARGUMENT, "%s", no_model);
     FAL_TRY_OUT(fal_prompt_read(&j.text, &j.length, o->prompt, o->file, err));
     FAL_TRY_OUT(fal_model_choice_open(&o->model, no_model, &j.model, &j.session, err));
     FAL_TRY_OUT(make_prompt(o, j.model, j.text, j.length, &j.prompt, err));
     FAL_TRY_OUT(most_new_tokens(o, j.prompt.count, &j.n_new, err));
-    FAL_TRY_OUT(collect_stop_words(&j, err));
+    FAL_TRY_OUT(
+        fal_stop_words_collect(&j.stop, o->chat ? format_of(o, j.model) : NULL, &o->stop, err));
     fal_interrupt_watch(2);
     FAL_TRY_OUT(all_sequences(&j, err));
 out:

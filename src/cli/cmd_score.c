@@ -144,6 +144,8 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     if ((o->text != NULL) + (o->file != NULL) + (o->ids.count > 0) > 1)
         return fal_fail(err, FAL_E_ARGUMENT,
                         "score: only one of --text, --file and --ids can be given");
+    if (o->ids.count && o->special)
+        return fal_fail(err, FAL_E_ARGUMENT, "score: --special is for texts, not for --ids");
     FAL_TRY_OUT(fal_model_choice_open(&o->model, "score: no model is named; falconer score -m FILE",
                                       &s.model, &s.session, err));
     FAL_TRY_OUT(read_tokens(&s, err));

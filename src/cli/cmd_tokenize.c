@@ -64,7 +64,7 @@ static fal_status decode(const fal_tokenizer *t, const tokenize_options *o, fal_
         json_object_set_new(all, "text", fal_json_text(bytes, text.length));
         FAL_TRY_OUT(fal_json_print(all, 9, err));
     } else {
-        fwrite(bytes, 1, text.length, stdout);
+        fal_terminal_write(stdout, bytes, text.length);
         if (fal_terminal_is(stdout)) putchar('\n');
     }
 out:
@@ -130,6 +130,9 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     if ((text != NULL) + (o->file != NULL) + (o->decode.count > 0) > 1)
         return fal_fail(err, FAL_E_ARGUMENT,
                         "tokenize: only one of TEXT, --file and --decode can be given");
+    if (o->decode.count && (o->special || o->count))
+        return fal_fail(err, FAL_E_ARGUMENT, "tokenize: --%s is for texts, not for --decode",
+                        o->special ? "special" : "count");
     FAL_TRY_OUT(fal_vocabulary_open(
         o->model, "tokenize: no model is named; falconer tokenize -m FILE", &gguf, &t, err));
     FAL_TRY_OUT(o->decode.count ? decode(t, o, err) : encode(t, o, text, err));
@@ -147,7 +150,7 @@ const fal_command fal_command_tokenize = {
         "error.\n\n"
         "With --json the result is {\"ids\": [...], \"pieces\": [...]}. A character may be spread over several tokens; "
         "in the pieces of JSON, bytes that are no whole character appear as U+FFFD. --decode prints the bytes as they "
-        "are.",
+        "are, but on a terminal control characters are shown, not obeyed.",
     .arguments = arguments,
     .groups = groups,
     .examples = examples,

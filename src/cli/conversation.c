@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "cli/json_output.h"
+#include "cli/text_output.h"
 
 #include <string.h>
 
@@ -16,12 +17,18 @@ void fal_conversation_release(fal_conversation *c) {
     *c = (fal_conversation){0};
 }
 
+/* A terminated copy of text, made whole. */
+static fal_status copy_whole(char **out, const char *text, size_t length, fal_error *err) {
+    fal_string_builder whole = {0};
+    fal_text_append_whole(&whole, text, length, false);
+    *out = fal_string_take(&whole);
+    fal_string_release(&whole);
+    return *out ? FAL_OK : fal_fail_memory(err, length);
+}
+
 fal_status fal_conversation_set_system(fal_conversation *c, const char *text, fal_error *err) {
     char *copy = NULL;
-    if (text[0]) {
-        copy = fal_copy_string(text, strlen(text));
-        if (!copy) return fal_fail_memory(err, strlen(text));
-    }
+    if (text[0]) FAL_TRY(copy_whole(&copy, text, strlen(text), err));
     fal_free(c->system);
     c->system = copy;
     return FAL_OK;
@@ -29,9 +36,10 @@ fal_status fal_conversation_set_system(fal_conversation *c, const char *text, fa
 
 fal_status fal_conversation_add(fal_conversation *c, bool is_user, const char *text, size_t length,
                                 fal_error *err) {
-    char *copy = fal_copy_string(text, length);
+    char *copy = NULL;
+    FAL_TRY(copy_whole(&copy, text, length, err));
     void *memory = c->messages;
-    if (!copy || !fal_grow(&memory, &c->capacity, c->count + 1, sizeof *c->messages)) {
+    if (!fal_grow(&memory, &c->capacity, c->count + 1, sizeof *c->messages)) {
         fal_free(copy);
         return fal_fail_memory(err, length);
     }
@@ -50,33 +58,41 @@ static void free_content(fal_message *m) {
     fal_free(content.owned);
 }
 
-void fal_conversation_drop_last(fal_conversation *c) {
-    if (c->count) free_content(&c->messages[--c->count]);
-}
-
-size_t fal_conversation_drop_oldest(fal_conversation *c) {
-    size_t n = 0;
-    if (c->count > 1) n = 1;
-    if (c->count > 2 && c->messages[0].role == user_role && c->messages[1].role == assistant_role)
-        n = 2;
-    for (size_t i = 0; i < n; i++)
+void fal_conversation_drop(fal_conversation *c, size_t first, size_t n) {
+    if (n == 0) return;
+    for (size_t i = first; i < first + n; i++)
         free_content(&c->messages[i]);
     c->count -= n;
-    if (n) memmove(c->messages, c->messages + n, c->count * sizeof *c->messages);
-    return n;
+    memmove(c->messages + first, c->messages + first + n, (c->count - first) * sizeof *c->messages);
+}
+
+void fal_conversation_drop_last(fal_conversation *c) {
+    if (c->count) fal_conversation_drop(c, c->count - 1, 1);
+}
+
+size_t fal_conversation_oldest_turn(const fal_conversation *c, size_t first, size_t end) {
+    if (first + 2 < end && fal_conversation_is_user(c, first)
+        && !fal_conversation_is_user(c, first + 1))
+        return 2;
+    return first + 1 < end ? 1 : 0;
+}
+
+bool fal_conversation_is_user(const fal_conversation *c, size_t index) {
+    return index < c->count && c->messages[index].role == user_role;
 }
 
 bool fal_conversation_ends_with_user(const fal_conversation *c) {
-    return c->count && c->messages[c->count - 1].role == user_role;
+    return c->count && fal_conversation_is_user(c, c->count - 1);
 }
 
-fal_status fal_conversation_render(const fal_conversation *c, const fal_chat_format *format,
-                                   const fal_tokenizer *t, fal_tokens *out, fal_error *err) {
+fal_status fal_conversation_render(const fal_conversation *c, size_t first, size_t end,
+                                   const fal_chat_format *format, const fal_tokenizer *t,
+                                   fal_tokens *out, fal_error *err) {
     fal_message *all = fal_alloc(c->count + 1, sizeof *all);
     if (!all) return fal_fail_memory(err, (c->count + 1) * sizeof *all);
     size_t n = 0;
     if (c->system) all[n++] = (fal_message){"system", c->system};
-    for (size_t i = 0; i < c->count; i++)
+    for (size_t i = first; i < end; i++)
         all[n++] = c->messages[i];
     fal_status status = fal_chat_render(format, t, all, n, true, out, err);
     fal_free(all);

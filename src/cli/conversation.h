@@ -1,4 +1,5 @@
-/* A conversation: a system prompt and messages. Knows no model; rendering is text/chat.c's. */
+/* A conversation: a system prompt and messages. Knows no model; rendering is text/chat.c's.
+ * Texts are UTF-8 without zeros: what else is put in becomes U+FFFD, so that saving and loading changes nothing. */
 #ifndef FAL_CLI_CONVERSATION_H
 #define FAL_CLI_CONVERSATION_H
 
@@ -27,17 +28,26 @@ fal_status fal_conversation_add(fal_conversation *c, bool is_user, const char *t
 /* Nothing happens to an empty conversation. */
 void fal_conversation_drop_last(fal_conversation *c);
 
-/* Drops the first message and, if it was the user's, the answer to it; never the last message. Returns how many. */
-size_t fal_conversation_drop_oldest(fal_conversation *c);
+/* Drops n messages from first on, which must be there. */
+void fal_conversation_drop(fal_conversation *c, size_t first, size_t n);
+
+/* How many messages from first on make up one turn: one message and, if it is the user's, the answer to it; 0 if only
+ * the one before end would be left to drop. */
+size_t fal_conversation_oldest_turn(const fal_conversation *c, size_t first, size_t end);
+
+/* Whether the message is the user's; false where there is none. */
+bool fal_conversation_is_user(const fal_conversation *c, size_t index);
 
 /* Whether the last message waits for an answer. */
 bool fal_conversation_ends_with_user(const fal_conversation *c);
 
-/* Ids of the whole, with what introduces the next answer. Fails as fal_chat_render. */
-fal_status fal_conversation_render(const fal_conversation *c, const fal_chat_format *format,
-                                   const fal_tokenizer *t, fal_tokens *out, fal_error *err);
+/* Ids of the system prompt and of the messages from first to end (excluded), with what introduces the next answer. Fails
+ * as fal_chat_render. */
+fal_status fal_conversation_render(const fal_conversation *c, size_t first, size_t end,
+                                   const fal_chat_format *format, const fal_tokenizer *t,
+                                   fal_tokens *out, fal_error *err);
 
-/* {"system": ..., "messages": [{"role": ..., "content": ...}, ...]}; bytes that are not UTF-8 become U+FFFD. */
+/* {"system": ..., "messages": [{"role": ..., "content": ...}, ...]}. */
 json_t *fal_conversation_to_json(const fal_conversation *c);
 
 /* out must be empty; it is released by the caller in any case. Fails: FORMAT, naming the key. */

@@ -85,10 +85,12 @@ static void show_facts(const fal_model_choice *choice, const fal_model *model,
                        const fal_session *session, double seconds) {
     const fal_model_info *info = fal_model_info_get(model);
     size_t n_context = fal_session_n_context(session);
+    bool has_methods =
+        strcmp(info->rope_method, "alibi") != 0 && strcmp(info->rope_method, "learned") != 0;
     if (n_context > (size_t)info->n_context)
-        fal_terminal_notice("context: %zu tokens asked for, the settings in force are good for %d; "
-                            "see --context-method",
-                            n_context, info->n_context);
+        fal_terminal_notice(
+            "context: %zu tokens asked for, the settings in force are good for %d%s", n_context,
+            info->n_context, has_methods ? "; see --context-method" : "");
     if (!choice->verbose) return;
     char weights[32], cache[32], count[32];
     fal_format_count(count, sizeof count, (double)info->n_parameters);

@@ -1,10 +1,11 @@
 /* Rows for fal_sampling. Defaults are each command's own. */
 #include "cli/sampling_options.h"
 
+#include "base/alloc.h"
+
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #define AT(member) offsetof(fal_sampling, member)
@@ -27,10 +28,20 @@ const fal_option fal_sampling_option_rows[] = {
     FAL_ROW(SEED, "seed", 0, AT(seed), "N", "same seed, same text (a random one)"),
     {0}};
 
-const fal_option *fal_sampling_option_find(const char *name) {
-    for (const fal_option *o = fal_sampling_option_rows; o->name; o++)
-        if (strcmp(o->name, name) == 0) return o;
-    return NULL;
+fal_status fal_stop_words_collect(const char ***out, const fal_chat_format *format,
+                                  const fal_texts *asked_for, fal_error *err) {
+    const char *const *own = format ? fal_chat_stop_words(format) : NULL;
+    size_t n_own = 0, n = 0;
+    while (own && own[n_own])
+        n_own++;
+    const char **words = fal_alloc(n_own + asked_for->count + 1, sizeof *words);
+    if (!words) return fal_fail_memory(err, 0);
+    for (size_t i = 0; i < n_own; i++)
+        words[n++] = own[i];
+    for (size_t i = 0; i < asked_for->count; i++)
+        words[n++] = asked_for->items[i];
+    *out = words;
+    return FAL_OK;
 }
 
 uint64_t fal_random_seed(void) {

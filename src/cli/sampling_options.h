@@ -9,8 +9,10 @@
 /* Rows that store into a fal_sampling. */
 extern const fal_option fal_sampling_option_rows[];
 
-/* NULL: no such option. */
-const fal_option *fal_sampling_option_find(const char *name);
+/* The format's stop words (format may be NULL) and those asked for. The NULL-terminated array is owned by the caller, the
+ * words are borrowed. Fails: MEMORY. */
+fal_status fal_stop_words_collect(const char ***out, const fal_chat_format *format,
+                                  const fal_texts *asked_for, fal_error *err);
 
 /* A seed that differs every time, small enough to be typed again. */
 uint64_t fal_random_seed(void);

@@ -6,6 +6,8 @@ chat() { "$FALCONER" chat -m "$MODEL" --seed 1 -n 8 --system 'Be kind.' "$@" 2>>
 # Saved and loaded, a conversation goes on as it would have; /regen differs from the first answer but not from run to run.
 printf 'Hello\nAgain\n' | chat >whole || fail whole
 printf 'Hello\n/save one.json\n' | chat >first || fail save
+printf '/load one.json\nAgain\n' | "$FALCONER" chat -m "$MODEL" --system 'Other words.' >>first 2>>notes || fail "go on"
+cmp whole first || fail "a loaded conversation does not go on as it would have"
 printf '/reset\n/load one.json\n/save two.json\n' | chat >nothing || fail load
 cmp one.json two.json || fail "what was loaded differs"
 [ -s nothing ] && fail "loading printed an answer"
@@ -16,6 +18,7 @@ printf '/system\n/system none\n/system\n/system Other words.\n/save three.json\n
 python3 - <<'END'
 import json
 one, three = json.load(open("one.json")), json.load(open("three.json"))
+assert one["answers"] == 1 and three["answers"] == 0
 assert [m["role"] for m in one["messages"]] == ["user", "assistant"] and one["messages"][0]["content"] == "Hello"
 assert one["system"] == "Be kind." and one["settings"]["top-k"] == 3 and one["settings"]["max-new-tokens"] == 8
 assert three["system"] == "Other words." and three["messages"] == []
@@ -35,8 +38,25 @@ refuse '{"messages": [], "system": 3}'
 refuse '{"messages": [], "settings": {"top-p": 7}}'
 refuse '{"messages": [], "settings": {"top-q": 0.5}}'
 refuse '{"messages": [], "falconer_conversation": 2}'
+refuse '{"messages": [], "answers": -1}'
+refuse '{"messages": [], "answers": "1"}'
 refuse '{"messages": ['
+# A loaded conversation may end with a question: /regen answers it. One that begins with an answer has none to answer.
+printf '{"messages": [{"role": "user", "content": "Hello"}]}' >asked.json
+printf '/load asked.json\n/regen\n/save answered.json\n' | chat >once || fail "regen of a question"
+python3 -c 'import json; assert [m["role"] for m in json.load(open("answered.json"))["messages"]] == ["user", "assistant"]' || fail roles
+refuse '{"messages": [{"role": "assistant", "content": "Hello"}]}'
+printf '/load bad.json\n/regen\n' | "$FALCONER" chat -m "$MODEL" 2>&1
+# Only what is free, or a saved conversation, is written.
+printf 'precious\n' >precious.txt
+printf '{"precious": 1}' >precious.json
+printf '/save precious.txt\n' | "$FALCONER" chat -m "$MODEL" 2>&1
+printf '/save precious.json\n' | "$FALCONER" chat -m "$MODEL" 2>&1
+printf '/save .\n' | "$FALCONER" chat -m "$MODEL" 2>&1
+cat precious.txt precious.json
+echo
+printf '/save three.json\n/save three.json\n' | chat || fail "save again"
 printf '/load absent.json\n' | "$FALCONER" chat -m "$MODEL" 2>&1
-printf '/save absent/file.json\n' | "$FALCONER" chat -m "$MODEL" 2>&1 | sed 's/partial-[0-9]*/partial-N/'
+printf '/save absent/file.json\n' | "$FALCONER" chat -m "$MODEL" 2>&1 | sed 's/partial-[0-9-]*/partial-N/'
 printf '/regen\n' | "$FALCONER" chat -m "$MODEL" 2>&1
 echo "exit $?"

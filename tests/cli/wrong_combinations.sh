@@ -9,3 +9,9 @@ try "$FALCONER" tokenize -m none.gguf one two
 try "$FALCONER" inspect
 try "$FALCONER" convert only-one
 try "$FALCONER" completion
+try "$FALCONER" run -m none.gguf -p x --chat --special
+try "$FALCONER" run -m none.gguf -p x --do-sample --temperature 0
+try "$FALCONER" score -m none.gguf --ids 1 --special
+try "$FALCONER" tokenize -m none.gguf --decode 1 --special
+try "$FALCONER" tokenize -m none.gguf --decode 1 --count
+try "$FALCONER" rope --force

@@ -7,34 +7,56 @@ static void add(fal_conversation *c, bool is_user, const char *text) {
     assert_int_equal(fal_conversation_add(c, is_user, text, strlen(text), NULL), FAL_OK);
 }
 
-static void pairs_are_dropped_from_the_front(void **state) {
+static void turns_are_found_from_the_front(void **state) {
     (void)state;
     fal_conversation c = {0};
-    assert_int_equal(fal_conversation_drop_oldest(&c), 0);
+    assert_int_equal(fal_conversation_oldest_turn(&c, 0, 0), 0);
     add(&c, true, "one");
     add(&c, false, "two");
     add(&c, true, "three");
-    assert_int_equal(fal_conversation_drop_oldest(&c), 2);
+    assert_int_equal(fal_conversation_oldest_turn(&c, 0, 3), 2);
+    assert_int_equal(fal_conversation_oldest_turn(&c, 1, 3), 1);
+    assert_int_equal(fal_conversation_oldest_turn(&c, 2, 3), 0);
+    fal_conversation_drop(&c, 0, 2);
     assert_int_equal(c.count, 1);
     assert_string_equal(c.messages[0].content, "three");
-    assert_int_equal(fal_conversation_drop_oldest(&c), 0);
     fal_conversation_release(&c);
 }
 
-static void the_last_message_is_never_dropped(void **state) {
+static void the_last_message_is_never_left_out(void **state) {
     (void)state;
     fal_conversation c = {0};
     add(&c, true, "question");
     add(&c, false, "answer");
-    assert_int_equal(fal_conversation_drop_oldest(&c), 1);
-    assert_string_equal(c.messages[0].content, "answer");
-    assert_int_equal(fal_conversation_drop_oldest(&c), 0);
+    assert_int_equal(fal_conversation_oldest_turn(&c, 0, 2), 1);
+    assert_int_equal(fal_conversation_oldest_turn(&c, 0, 1), 0);
+    fal_conversation_release(&c);
     /* Two users in a row, as a loaded file may have it. */
     add(&c, true, "a");
     add(&c, true, "b");
-    assert_int_equal(fal_conversation_drop_oldest(&c), 1);
+    add(&c, true, "c");
+    assert_int_equal(fal_conversation_oldest_turn(&c, 0, 3), 1);
+    fal_conversation_drop(&c, 1, 1);
     assert_string_equal(c.messages[0].content, "a");
+    assert_string_equal(c.messages[1].content, "c");
     assert_true(fal_conversation_ends_with_user(&c));
+    assert_true(fal_conversation_is_user(&c, 1));
+    assert_false(fal_conversation_is_user(&c, 2));
+    fal_conversation_drop_last(&c);
+    fal_conversation_drop_last(&c);
+    fal_conversation_drop_last(&c);
+    assert_false(fal_conversation_ends_with_user(&c));
+    fal_conversation_release(&c);
+}
+
+static void nothing_is_cut_at_a_zero(void **state) {
+    (void)state;
+    fal_conversation c = {0};
+    assert_int_equal(fal_conversation_add(&c, false, "a\0b\xff\xc3\xa9", 6, NULL), FAL_OK);
+    assert_string_equal(c.messages[0].content, "a\xef\xbf\xbd"
+                                               "b\xef\xbf\xbd\xc3\xa9");
+    assert_int_equal(fal_conversation_add(&c, false, "", 0, NULL), FAL_OK);
+    assert_string_equal(c.messages[1].content, "");
     fal_conversation_release(&c);
 }
 
@@ -89,8 +111,9 @@ static void short_memory_loses_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pairs_are_dropped_from_the_front),
-        cmocka_unit_test(the_last_message_is_never_dropped),
+        cmocka_unit_test(turns_are_found_from_the_front),
+        cmocka_unit_test(the_last_message_is_never_left_out),
+        cmocka_unit_test(nothing_is_cut_at_a_zero),
         cmocka_unit_test(json_goes_there_and_back),
         cmocka_unit_test(an_empty_system_prompt_is_none),
         cmocka_unit_test(short_memory_loses_nothing),
