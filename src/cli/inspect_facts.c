@@ -54,7 +54,7 @@ static void read_sizes(fal_inspected *in) {
     if (!in->key_length && in->n_heads) in->key_length = in->d_model / in->n_heads;
     if (!in->value_length) in->value_length = in->key_length;
     in->kv_values_per_token =
-        kv_heads_of_all_layers(in) * (double)(in->key_length + in->value_length);
+        kv_heads_of_all_layers(in) * ((double)in->key_length + (double)in->value_length);
     const fal_gguf_value *tokens = fal_gguf_find(in->gguf, "tokenizer.ggml.tokens");
     const fal_gguf_tensor *embedding = fal_gguf_tensor_find(in->gguf, "token_embd.weight");
     if (tokens) in->n_vocab = (int64_t)tokens->count;
@@ -94,6 +94,12 @@ static void read_params(fal_inspected *in, const char *path) {
     if (arch->params_from_gguf(&in->params, in->gguf, &in->params_error) != FAL_OK) return;
     if (fal_params_check(&in->params, &in->params_error) != FAL_OK) return;
     in->is_known = true;
+    /* A file may leave out what its architecture knows. */
+    in->n_heads = in->params.n_heads;
+    in->n_kv_heads = in->params.n_kv_heads;
+    in->key_length = in->value_length = in->params.head_dim;
+    in->kv_values_per_token =
+        2.0 * in->params.n_layers * in->params.n_kv_heads * in->params.head_dim;
     if (in->tokenizer)
         fal_restore_settings(&in->params, in->gguf, in->tokenizer, path, in->restored,
                              sizeof in->restored);
@@ -114,6 +120,8 @@ fal_status fal_inspected_open(fal_inspected *out, const char *path, fal_error *e
         out->tokenizer = NULL;
     read_sizes(out);
     count_types(out);
+    bool is_f32 = out->n_types == 1 && strcmp(out->types[0].name, "f32") == 0;
+    out->kv_type = is_f32 ? "f32" : "f16";
     read_params(out, path);
     return FAL_OK;
 }
@@ -124,8 +132,20 @@ void fal_inspected_release(fal_inspected *inspected) {
     *inspected = (fal_inspected){0};
 }
 
-double fal_inspected_cache_bytes(const fal_inspected *inspected, double n_context) {
-    return inspected->kv_values_per_token * 2 * n_context;
+double fal_inspected_cache_bytes(const fal_inspected *inspected, int64_t n_context) {
+    double value_bytes = strcmp(inspected->kv_type, "f32") == 0 ? 4 : 2;
+    return inspected->kv_values_per_token * value_bytes * (double)n_context;
+}
+
+int fal_inspected_contexts(const fal_inspected *in, int64_t contexts[FAL_MAX_CONTEXTS]) {
+    int n = 0;
+    if (!in->weight_bytes || in->kv_values_per_token <= 0) return 0;
+    contexts[n++] = in->context_asked ? in->context_asked : 2048;
+    if (in->context_asked) return n;
+    contexts[n++] = 8192;
+    if (in->n_context > 0 && in->n_context != 2048 && in->n_context != 8192)
+        contexts[n++] = in->n_context;
+    return n;
 }
 
 double fal_bits_per_weight(double n_parameters, uint64_t bytes) {

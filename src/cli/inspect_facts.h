@@ -16,7 +16,8 @@ typedef struct fal_type_share {
 } fal_type_share;
 
 enum {
-    FAL_MAX_TYPES = 48
+    FAL_MAX_TYPES = 48,
+    FAL_MAX_CONTEXTS = 3
 };
 
 /* Zero-initialise. Numbers that the file does not tell are 0. */
@@ -28,6 +29,8 @@ typedef struct fal_inspected {
     int64_t n_layers, n_heads, n_kv_heads, key_length, value_length, d_model, d_ff, n_vocab,
         n_context;
     double kv_values_per_token; /* numbers that the cache holds for each token, all layers */
+    const char *kv_type;        /* "f16" or "f32"; opening sets what a session takes by itself */
+    int64_t context_asked;      /* whose memory is wanted; 0: a few usual ones */
     bool is_known;              /* the architecture is built in, and params were read */
     bool has_rope;              /* rope_base and rope_gain are known */
     fal_params params;
@@ -44,8 +47,12 @@ typedef struct fal_inspected {
 fal_status fal_inspected_open(fal_inspected *out, const char *path, fal_error *err);
 void fal_inspected_release(fal_inspected *inspected);
 
-/* Bytes of an f16 cache for n_context tokens; 0 when unknown. */
-double fal_inspected_cache_bytes(const fal_inspected *inspected, double n_context);
+/* Bytes of a cache of kv_type for n_context tokens; 0 when unknown. */
+double fal_inspected_cache_bytes(const fal_inspected *inspected, int64_t n_context);
+
+/* Contexts whose memory is shown. Returns how many; 0 where the file does not tell what the cache holds, or has no
+ * weights. */
+int fal_inspected_contexts(const fal_inspected *inspected, int64_t contexts[FAL_MAX_CONTEXTS]);
 
 /* 0 where there are no parameters. */
 double fal_bits_per_weight(double n_parameters, uint64_t bytes);

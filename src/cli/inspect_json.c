@@ -19,7 +19,7 @@ static json_t *types_to_json(const fal_inspected *in) {
         json_t *row = json_object();
         json_object_set_new(row, "type", json_string(t->name));
         json_object_set_new(row, "tensors", json_integer(t->n_tensors));
-        json_object_set_new(row, "parameters", json_integer((json_int_t)t->n_parameters));
+        json_object_set_new(row, "parameters", fal_json_whole(t->n_parameters));
         json_object_set_new(row, "share", fal_json_number(t->n_parameters / in->n_parameters));
         json_object_set_new(row, "bits_per_weight",
                             fal_json_number(fal_bits_per_weight(t->n_parameters, t->bytes)));
@@ -67,16 +67,17 @@ static json_t *tokenizer_to_json(const fal_inspected *in) {
 }
 
 static json_t *memory_to_json(const fal_inspected *in) {
-    const int64_t contexts[] = {2048, 8192, in->n_context};
-    int n = in->n_context && in->n_context != 2048 && in->n_context != 8192 ? 3 : 2;
+    int64_t contexts[FAL_MAX_CONTEXTS];
+    int n = fal_inspected_contexts(in, contexts);
     json_t *list = json_array();
-    for (int i = 0; i < n && in->weight_bytes && in->kv_values_per_token > 0; i++) {
-        double bytes = fal_inspected_cache_bytes(in, (double)contexts[i]);
+    for (int i = 0; i < n; i++) {
+        double bytes = fal_inspected_cache_bytes(in, contexts[i]);
         json_t *row = json_object();
         json_object_set_new(row, "context", json_integer(contexts[i]));
-        json_object_set_new(row, "cache_bytes", json_integer((json_int_t)bytes));
-        json_object_set_new(row, "total_bytes",
-                            json_integer((json_int_t)(bytes + (double)in->weight_bytes)));
+        json_object_set_new(row, "kv_type", json_string(in->kv_type));
+        json_object_set_new(row, "weight_bytes", json_integer((json_int_t)in->weight_bytes));
+        json_object_set_new(row, "cache_bytes", fal_json_whole(bytes));
+        json_object_set_new(row, "total_bytes", fal_json_whole(bytes + (double)in->weight_bytes));
         json_array_append_new(list, row);
     }
     return list;
@@ -90,7 +91,8 @@ json_t *fal_inspected_to_json(const fal_inspected *in) {
     set_text(o, "architecture", in->architecture);
     json_object_set_new(o, "can_run", json_boolean(in->is_known));
     set_text(o, "name", in->name);
-    set_count(o, "parameters", (int64_t)in->n_parameters);
+    if (in->n_parameters > 0)
+        json_object_set_new(o, "parameters", fal_json_whole(in->n_parameters));
     set_count(o, "layers", in->n_layers);
     set_count(o, "heads", in->n_heads);
     set_count(o, "kv_heads", in->n_kv_heads);
@@ -151,10 +153,7 @@ json_t *fal_inspected_metadata_to_json(const fal_inspected *in) {
         } else {
             value = element_to_json(in->gguf, v, 0);
         }
-        /* A key is any bytes; one that is not UTF-8 cannot be a name in JSON. */
-        if (json_object_set(o, v->key, value) != 0)
-            json_object_set(o, "(a key that is not UTF-8)", value);
-        json_decref(value);
+        json_object_set_new(o, v->key, value);
     }
     return o;
 }

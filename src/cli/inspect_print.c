@@ -70,11 +70,6 @@ static void print_types(const fal_inspected *in) {
     print_type(in, &all);
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 static void format_value(const fal_gguf *f, const fal_gguf_value *v, char *out, size_t size);
 
 /* The keys about rope as they stand in the file. */
@@ -83,7 +78,7 @@ static void print_rope_keys(const fal_inspected *in) {
         const fal_gguf_value *v = fal_gguf_value_at(in->gguf, i);
         const char *rope = strstr(v->key, ".rope.");
         char text[200];
-        if (!rope || ends_with(v->key, ".dimension_count")) continue;
+        if (!rope || strcmp(rope, ".rope.dimension_count") == 0) continue;
         format_value(in->gguf, v, text, sizeof text);
         line("", "%s = %s", v->key, text);
     }
@@ -137,14 +132,14 @@ static void print_tokenizer(const fal_inspected *in) {
 }
 
 static void print_memory(const fal_inspected *in) {
-    if (!in->weight_bytes || in->kv_values_per_token <= 0) return;
-    const int64_t contexts[] = {2048, 8192, in->n_context};
-    int n = in->n_context && in->n_context != 2048 && in->n_context != 8192 ? 3 : 2;
+    int64_t contexts[FAL_MAX_CONTEXTS];
+    int n = fal_inspected_contexts(in, contexts);
+    if (n == 0) return;
     heading("Memory");
-    printf("  %-14s %12s %12s %12s\n", "context", "weights", "f16 cache", "together");
+    printf("  %-14s %12s %6s cache %12s\n", "context", "weights", in->kv_type, "together");
     for (int i = 0; i < n; i++) {
         char weights[32], cache[32], both[32];
-        double bytes = fal_inspected_cache_bytes(in, (double)contexts[i]);
+        double bytes = fal_inspected_cache_bytes(in, contexts[i]);
         fal_format_bytes(weights, sizeof weights, (double)in->weight_bytes);
         fal_format_bytes(cache, sizeof cache, bytes);
         fal_format_bytes(both, sizeof both, bytes + (double)in->weight_bytes);

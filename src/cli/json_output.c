@@ -23,6 +23,13 @@ json_t *fal_json_number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *fal_json_whole(double value) {
+    const double bound = 9223372036854775808.0; /* 2^63 */
+    if (isnan(value)) return json_null();
+    if (value >= bound) return json_integer(INT64_MAX);
+    return json_integer(value < -bound ? INT64_MIN : (json_int_t)value);
+}
+
 json_t *fal_json_ids(const int32_t *ids, size_t count) {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)

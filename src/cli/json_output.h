@@ -14,6 +14,9 @@ json_t *fal_json_text(const char *text, size_t length);
 /* A real, or null where JSON has none (infinity, NaN). */
 json_t *fal_json_number(double value);
 
+/* An integer, at the nearest bound where 64 bits do not hold it; null for NaN. */
+json_t *fal_json_whole(double value);
+
 /* A list of integers. */
 json_t *fal_json_ids(const int32_t *ids, size_t count);
 

@@ -128,9 +128,10 @@ void fal_format_bytes(char *out, size_t size, double bytes) {
         unit++;
     }
     snprintf(out, size,
-             unit == 0     ? "%.0f %s"
-             : bytes < 100 ? "%.1f %s"
-                           : "%.0f %s",
+             unit == 0       ? "%.0f %s"
+             : bytes < 100   ? "%.1f %s"
+             : bytes < 10240 ? "%.0f %s"
+                             : "%.1e %s",
              bytes, units[unit]);
 }
 

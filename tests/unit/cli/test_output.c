@@ -59,6 +59,42 @@ static void json_has_no_infinity(void **state) {
     json_decref(value);
 }
 
+static void whole_numbers_stay_within_64_bits(void **state) {
+    (void)state;
+
+    static const struct {
+        double given;
+        json_int_t expected;
+    } rows[] = {
+        {0,           0                  },
+        {51200,       51200              },
+        {-3,          -3                 },
+        {0x1p53,      (json_int_t)1 << 53},
+        {0x1p63,      INT64_MAX          },
+        {1e300,       INT64_MAX          },
+        {HUGE_VAL,    INT64_MAX          },
+        {-0x1p63,     INT64_MIN          },
+        {-(HUGE_VAL), INT64_MIN          }
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_t *value = fal_json_whole(rows[i].given);
+        assert_true(json_is_integer(value));
+        assert_true(json_integer_value(value) == rows[i].expected);
+        json_decref(value);
+    }
+    json_t *value = fal_json_whole((double)NAN);
+    assert_true(json_is_null(value));
+    json_decref(value);
+}
+
+/* Every byte acts on no terminal: what may pass is text, a newline or a tab. */
+static void harmless_text_is_harmless(void **state) {
+    (void)state;
+    expect_written(fal_write_harmless, "a\x1b[31m\r\xff\xc3\xa9\xc2\x9b\x7f\n\t\0", 16,
+                   "a^[[31m^M\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd^?\n\t^@", 23);
+}
+
 static void numbers_for_people(void **state) {
     (void)state;
     char text[32];
@@ -68,6 +104,8 @@ static void numbers_for_people(void **state) {
     assert_string_equal(text, "1.5 KiB");
     fal_format_bytes(text, sizeof text, 960.0 * 1024 * 1024);
     assert_string_equal(text, "960 MiB");
+    fal_format_bytes(text, sizeof text, ldexp(1, 120));
+    assert_string_equal(text, "1.2e+21 PiB");
     fal_format_duration(text, sizeof text, 3723.4);
     assert_string_equal(text, "1:02:03");
     fal_format_duration(text, sizeof text, 59.6);
@@ -84,6 +122,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quoted_text_stays_on_one_line),
         cmocka_unit_test(bytes_pass_where_no_terminal_is),
+        cmocka_unit_test(harmless_text_is_harmless),
+        cmocka_unit_test(whole_numbers_stay_within_64_bits),
         cmocka_unit_test(json_text_is_always_utf8),
         cmocka_unit_test(json_has_no_infinity),
         cmocka_unit_test(numbers_for_people),
