@@ -10,11 +10,6 @@
 
 #include <math.h>
 
-/* Logits of this many tokens are held at a time; the results do not depend on it. */
-enum {
-    CHUNK = 32
-};
-
 typedef struct score_options {
     fal_model_choice model;
     const char *text, *file;
@@ -52,8 +47,9 @@ typedef struct scoring {
     fal_session *session;
     fal_tokens tokens;
     double *log_probabilities; /* [tokens.count]; the first one is not used */
-    float *logits;             /* [CHUNK, n_vocab] */
     size_t n_vocab;
+    double sum; /* of those so far */
+    fal_progress progress;
     double nll; /* mean over all tokens but the first; NaN if there is only one */
 } scoring;
 
@@ -72,27 +68,29 @@ static fal_status read_tokens(scoring *s, fal_error *err) {
     return status;
 }
 
+static bool on_logits(void *user, size_t index, const float *logits) {
+    scoring *s = user;
+    size_t n = s->tokens.count;
+    if (index + 1 < n) {
+        double value = fal_log_probability(logits, s->n_vocab, s->tokens.ids[index + 1]);
+        s->log_probabilities[index + 1] = value;
+        s->sum += value;
+    }
+    fal_progress_show(&s->progress, index + 1, n);
+    return true;
+}
+
+/* All tokens are one feed: a dynamic method chooses its frequencies for the length of a feed. */
 static fal_status score_tokens(scoring *s, fal_error *err) {
     size_t n = s->tokens.count, n_context = fal_session_n_context(s->session);
     if (n > n_context)
         return fal_fail(err, FAL_E_LIMIT, "score: %zu tokens, the context holds %zu; see --context",
                         n, n_context);
-    fal_progress progress = fal_progress_open("scoring", "tokens");
-    double sum = 0;
-    for (size_t first = 0; first < n; first += CHUNK) {
-        size_t count = n - first < CHUNK ? n - first : CHUNK;
-        FAL_TRY(fal_session_feed(s->session, s->tokens.ids + first, count, s->logits, err));
-        for (size_t i = 0; i < count && first + i + 1 < n; i++) {
-            double value = fal_log_probability(s->logits + i * s->n_vocab, s->n_vocab,
-                                               s->tokens.ids[first + i + 1]);
-            s->log_probabilities[first + i + 1] = value;
-            sum += value;
-        }
-        fal_progress_show(&progress, first + count, n);
-    }
-    fal_progress_clear(&progress);
-    s->nll = n > 1 ? -sum / (double)(n - 1) : (double)NAN;
-    return FAL_OK;
+    s->progress = fal_progress_open("scoring", "tokens");
+    fal_status status = fal_session_feed_each(s->session, s->tokens.ids, n, on_logits, s, err);
+    fal_progress_clear(&s->progress);
+    s->nll = n > 1 ? -s->sum / (double)(n - 1) : (double)NAN;
+    return status;
 }
 
 static json_t *last_logits(const scoring *s) {
@@ -151,16 +149,13 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     FAL_TRY_OUT(read_tokens(&s, err));
     s.n_vocab = (size_t)fal_model_info_get(s.model)->n_vocab;
     s.log_probabilities = fal_alloc(s.tokens.count, sizeof *s.log_probabilities);
-    s.logits = fal_alloc(CHUNK, s.n_vocab * sizeof *s.logits);
-    if (!s.log_probabilities || !s.logits)
-        FAL_TRY_OUT(fal_fail_memory(err, CHUNK * s.n_vocab * sizeof *s.logits));
+    if (!s.log_probabilities) FAL_TRY_OUT(fal_fail_memory(err, 0));
     FAL_TRY_OUT(score_tokens(&s, err));
     if (o->json)
         FAL_TRY_OUT(print_json(&s, err));
     else
         print_table(&s);
 out:
-    fal_free(s.logits);
     fal_free(s.log_probabilities);
     fal_tokens_release(&s.tokens);
     fal_session_close(s.session);
