@@ -4,9 +4,6 @@
 #include <ctype.h>
 #include <string.h>
 
-/* The manual's date, for .Dd. */
-#define MANUAL_DATE "November 23, 2026"
-
 static int upper(char letter) {
     return toupper((unsigned char)letter);
 }
@@ -150,7 +147,8 @@ static void print_see_also(FILE *stream, const fal_command_row *self) {
 }
 
 void fal_man_print(FILE *stream, const fal_command_row *row) {
-    fprintf(stream, ".Dd %s\n.Dt FALCONER", MANUAL_DATE);
+    /* A page made from tables has no date of its own: this keyword, not filled in, makes mandoc and groff leave it open. */
+    fputs(".Dd $Mdocdate$\n.Dt FALCONER", stream);
     if (row) fputc('-', stream);
     for (const char *c = row ? row->name : ""; *c; c++)
         fputc(upper(*c), stream);
