@@ -102,8 +102,6 @@ static fal_status stream_answer(fal_chat *chat, stream *s, fal_error *err) {
                                       .penalise_prompt = true};
     fal_generate_result result = {0};
     double started = fal_seconds();
-    /* The last step of a prompt asks nobody. */
-    if (fal_interrupt_is_raised()) return fal_fail(err, FAL_E_CANCELLED, "chat: interrupted");
     FAL_TRY(fal_generate(chat->session, &how, on_piece, s, &result, err));
     FAL_TRY(fal_string_status(&s->text, err));
     if (result.finish == FAL_FINISH_CANCELLED && !s->text.length)
@@ -125,6 +123,9 @@ fal_status fal_chat_answer(fal_chat *chat, fal_error *err) {
         FAL_TRY_OUT(fal_fail(err, FAL_E_ARGUMENT, "there is nothing to answer"));
     FAL_TRY_OUT(make_it_fit(chat, &first, end, &tokens, err));
     FAL_TRY_OUT(fal_prompt_sync(chat->session, &tokens, err));
+    /* The last step of a prompt asks nobody. */
+    if (fal_interrupt_is_raised())
+        FAL_TRY_OUT(fal_fail(err, FAL_E_CANCELLED, "chat: interrupted"));
     if (first)
         fal_terminal_notice(
             "the context of %zu tokens is full: the %zu oldest messages are dropped",
