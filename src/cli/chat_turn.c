@@ -124,8 +124,7 @@ fal_status fal_chat_answer(fal_chat *chat, fal_error *err) {
     FAL_TRY_OUT(make_it_fit(chat, &first, end, &tokens, err));
     FAL_TRY_OUT(fal_prompt_sync(chat->session, &tokens, err));
     /* The last step of a prompt asks nobody. */
-    if (fal_interrupt_is_raised())
-        FAL_TRY_OUT(fal_fail(err, FAL_E_CANCELLED, "chat: interrupted"));
+    if (fal_interrupt_is_raised()) FAL_TRY_OUT(fal_fail(err, FAL_E_CANCELLED, "chat: interrupted"));
     if (first)
         fal_terminal_notice(
             "the context of %zu tokens is full: the %zu oldest messages are dropped",
