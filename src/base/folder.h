@@ -1,0 +1,26 @@
+/* Folders: make one, list what is in one. POSIX body in folder_posix.c. */
+#ifndef FAL_BASE_FOLDER_H
+#define FAL_BASE_FOLDER_H
+
+#include "base/fail.h"
+
+#include <stdbool.h>
+
+/* Makes the folder at path, and those above it that are missing; one that is there is fine.
+ * Fails: ARGUMENT (something else has the name), IO, MEMORY. */
+fal_status fal_folder_make(const char *path, fal_error *err);
+
+/* Names in a folder. Zero-initialise; release accepts zero. */
+typedef struct fal_names {
+    char **items; /* in byte order */
+    size_t count, capacity;
+} fal_names;
+
+/* Lists the names in a folder that end in `suffix` ("" for all), hidden ones not.
+ *
+ *   out  released by the caller in any case
+ *   Fails: NOT_FOUND, IO, MEMORY. */
+fal_status fal_folder_list(fal_names *out, const char *path, const char *suffix, fal_error *err);
+void fal_names_release(fal_names *names);
+
+#endif
