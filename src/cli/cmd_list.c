@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "compute/device.h"
+#include "convert/type_plan.h"
 #include "model/arch.h"
 #include "model/rope.h"
 #include "quant/type.h"
@@ -51,6 +52,14 @@ static bool list_methods(int index, list_line *out) {
     return true;
 }
 
+static bool list_mixes(int index, list_line *out) {
+    if (index >= fal_mix_count()) return false;
+    out->name = fal_mix_at(index)->name;
+    out->meaning = fal_mix_at(index)->meaning;
+    snprintf(out->detail, sizeof out->detail, "mostly %s", fal_mix_at(index)->type);
+    return true;
+}
+
 static bool list_devices(int index, list_line *out) {
     if (index >= fal_backend_count()) return false;
     out->name = fal_backend_at(index)->name;
@@ -88,6 +97,7 @@ static const struct {
     {"types",         list_types        },
     {"architectures", list_architectures},
     {"methods",       list_methods      },
+    {"mixes",         list_mixes        },
     {"chat-formats",  list_chat_formats },
     {"devices",       list_devices      },
     {"commands",      list_commands     }
@@ -106,9 +116,8 @@ static const fal_option_group groups[] = {
 };
 
 static const fal_argument arguments[] = {
-    {"LIST", FAL_OPTION_CHOICE, list_choice, true,
-     "types, architectures, methods, chat-formats, ..." },
-    {NULL,   FAL_OPTION_TEXT,   NULL,        false, NULL}
+    {"LIST", FAL_OPTION_CHOICE, list_choice, true,  "types, mixes, architectures, methods, ..."},
+    {NULL,   FAL_OPTION_TEXT,   NULL,        false, NULL                                       }
 };
 
 static const fal_example examples[] = {

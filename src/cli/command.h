@@ -7,7 +7,7 @@
 
 /* A word that stands on the command line without dashes. */
 typedef struct fal_argument {
-    const char *name;     /* "HF_DIR"; NULL ends a table */
+    const char *name;     /* "HF_DIR"; "FILE..." as last one may be repeated; NULL ends a table */
     fal_option_kind kind; /* TEXT, FILE, DIRECTORY or CHOICE */
     fal_choice_function *choice;
     bool is_required;

@@ -243,6 +243,12 @@ static fal_status read_option(walk *w, const char *word, fal_error *err) {
     }
 }
 
+/* "TYPE...": the last argument, as often as one likes. */
+static bool is_repeated(const fal_argument *argument) {
+    size_t length = strlen(argument->name);
+    return length > 3 && strcmp(argument->name + length - 3, "...") == 0;
+}
+
 static fal_status check_arguments(const fal_parsed *parsed, fal_error *err) {
     const fal_argument *known = parsed->row->command->arguments;
     int n = 0;
@@ -250,11 +256,12 @@ static fal_status check_arguments(const fal_parsed *parsed, fal_error *err) {
         if (known[n].is_required && n >= parsed->n_arguments)
             return fal_fail(err, FAL_E_ARGUMENT, "%s: %s is missing; see falconer %s --help",
                             parsed->row->name, known[n].name, parsed->row->name);
-    if (parsed->n_arguments > n)
+    bool is_open = n > 0 && is_repeated(&known[n - 1]);
+    if (parsed->n_arguments > n && !is_open)
         return fal_fail(err, FAL_E_ARGUMENT, "%s: argument '%.200s' is one too many (at most %d)",
                         parsed->row->name, parsed->arguments[n], n);
     for (int i = 0; i < parsed->n_arguments; i++) {
-        if (known[i].kind != FAL_OPTION_CHOICE) continue;
+        if (i >= n || known[i].kind != FAL_OPTION_CHOICE) continue;
         const fal_option as_option = {
             .name = known[i].name, .kind = known[i].kind, .choice = known[i].choice};
         char label[80];

@@ -22,7 +22,7 @@ fal_status fal_convert_folder(const char *directory, const char *path,
     if (!fal_file_is_directory(directory))
         return fal_fail(err, FAL_E_NOT_FOUND, "'%s' is not a folder with a checkpoint", directory);
     fal_source *source;
-    FAL_TRY(fal_source_open(&source, directory, &o.log, err));
+    FAL_TRY(fal_source_open(&source, directory, false, &o.log, err));
     fal_quantize_output output = {.path = path, .plan = {.mix = fal_mix_by_name(type_name)}};
     const fal_quantize_options how = {.name = o.name, .on_progress = show_progress, .user = &o};
     fal_status status = fal_quantize_write(source, &output, 1, &how, err);

@@ -1,9 +1,8 @@
 /* Body of quantize.h: a piece of rows is decoded by all threads, then encoded and written for each output in turn. Memory
  * is that of one piece, whatever the model's size. */
-#include "convert/quantize.h"
-
 #include "base/alloc.h"
 #include "base/thread.h"
+#include "convert/output.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -11,21 +10,15 @@
 #include <string.h>
 
 enum {
-    PIECE_WEIGHTS = 1 << 23,
-    QUANTIZATION_VERSION = 2
+    PIECE_WEIGHTS = 1 << 23
 };
-
-typedef struct output {
-    fal_gguf_writer *writer;
-    fal_plan_entry *entries; /* [n_tensors] */
-} output;
 
 typedef struct quantization {
     fal_source *source;
     const fal_quantize_options *options;
     fal_quantize_output *outputs;
     size_t n_outputs;
-    output *writers; /* [n_outputs] */
+    fal_output_set *sets; /* [n_outputs] */
     fal_pool *pool;
     float *values; /* of one piece */
     char *encoded;
@@ -38,7 +31,8 @@ typedef struct piece {
     const quantization *q;
     int tensor;
     int64_t first, n_rows, n_cols;
-    const fal_type *type; /* to encode to */
+    const fal_type *type;    /* to encode to */
+    const float *importance; /* [n_cols]; NULL: none */
     size_t row_bytes;
     atomic_int status;         /* the first failure of any thread */
     atomic_llong bad_position; /* lowest position of a weight that is not finite; -1: none */
@@ -64,9 +58,11 @@ static void decode_rows(void *argument, int64_t begin, int64_t end) {
 
 static void encode_rows(void *argument, int64_t begin, int64_t end) {
     const piece *p = argument;
-    p->type->encode(p->q->values + begin * p->n_cols, NULL,
-                    p->q->encoded + (size_t)begin * p->row_bytes,
-                    (end - begin) * p->n_cols / p->type->weights_per_block);
+    for (int64_t row = begin; row < end; row++) {
+        p->type->encode(
+            p->q->values + row * p->n_cols, p->type->is_quantized ? p->importance : NULL,
+            p->q->encoded + (size_t)row * p->row_bytes, p->n_cols / p->type->weights_per_block);
+    }
 }
 
 static fal_status make_room(quantization *q, size_t n_weights, fal_error *err) {
@@ -83,7 +79,7 @@ static fal_status make_room(quantization *q, size_t n_weights, fal_error *err) {
 
 static bool is_any_quantized(const quantization *q, int tensor) {
     for (size_t i = 0; i < q->n_outputs; i++) {
-        if (q->writers[i].entries[tensor].used->is_quantized) return true;
+        if (q->sets[i].report.entries[tensor].used->is_quantized) return true;
     }
     return false;
 }
@@ -107,10 +103,10 @@ static fal_status write_piece(quantization *q, piece *p, fal_error *err) {
     const char *name = q->source->tensors[p->tensor].name;
     int64_t rows_at_once = p->n_rows / (fal_pool_size(q->pool) * 8) + 1;
     for (size_t i = 0; i < q->n_outputs; i++) {
-        p->type = q->writers[i].entries[p->tensor].used;
+        p->type = q->sets[i].report.entries[p->tensor].used;
         FAL_TRY(fal_type_row_bytes(p->type, p->n_cols, &p->row_bytes, err));
         fal_pool_for(q->pool, p->n_rows, rows_at_once, encode_rows, p);
-        FAL_TRY(fal_gguf_write_data(q->writers[i].writer, q->encoded,
+        FAL_TRY(fal_gguf_write_data(q->sets[i].writers[q->sets[i].part_of[p->tensor]], q->encoded,
                                     (size_t)p->n_rows * p->row_bytes, err));
         q->n_done += p->n_rows * p->n_cols;
         if (q->options->on_progress
@@ -128,7 +124,9 @@ static fal_status write_tensor(quantization *q, int tensor, fal_error *err) {
     if (at_once > n_rows) at_once = n_rows;
     FAL_TRY(make_room(q, (size_t)(at_once * n_cols), err));
     for (int64_t first = 0; first < n_rows; first += at_once) {
+        fal_find_importance *find = q->options->find_importance;
         piece p = {.q = q,
+                   .importance = find ? find(q->options->importance, t->name, n_cols) : NULL,
                    .tensor = tensor,
                    .first = first,
                    .n_rows = n_rows - first < at_once ? n_rows - first : at_once,
@@ -141,66 +139,14 @@ static fal_status write_tensor(quantization *q, int tensor, fal_error *err) {
     return FAL_OK;
 }
 
-/* What the file is made of, in its own words. */
-static void write_report(fal_gguf_writer *w, const fal_plan_options *plan,
-                         const fal_plan_summary *s) {
-    const char *recipe = plan->recipe == FAL_RECIPE_2023 ? "2023" : "current";
-    fal_gguf_set_u32(w, "general.file_type", plan->mix->file_type);
-    if (!fal_type_by_name(plan->mix->type)->is_quantized) return;
-    fal_gguf_set_u32(w, "general.quantization_version", QUANTIZATION_VERSION);
-    fal_gguf_set_string(w, "falconer.quantize.mix", plan->mix->name, strlen(plan->mix->name));
-    fal_gguf_set_string(w, "falconer.quantize.recipe", recipe, strlen(recipe));
-    fal_gguf_set_u32(w, "falconer.quantize.matrices", (uint32_t)s->n_matrices);
-    fal_gguf_set_u32(w, "falconer.quantize.k_matrices", (uint32_t)s->n_k_tensors);
-    fal_gguf_set_u32(w, "falconer.quantize.fallback_matrices", (uint32_t)s->n_fallback_tensors);
-    fal_gguf_set_f32(w, "falconer.quantize.bits_per_weight",
-                     (float)(8 * (double)s->bytes / (double)s->n_parameters));
-    fal_gguf_set_f32(w, "falconer.quantize.bits_per_weight_wanted",
-                     (float)(8 * (double)s->wanted_bytes / (double)s->n_parameters));
-}
-
-static fal_status begin_output(quantization *q, size_t i, fal_error *err) {
-    const fal_source *s = q->source;
-    output *o = &q->writers[i];
-    fal_plan_options *plan = &q->outputs[i].plan;
-    plan->architecture = s->architecture;
-    plan->n_layers = s->n_layers;
-    o->entries = fal_alloc((size_t)s->n_tensors, sizeof *o->entries);
-    if (!o->entries) return fal_fail_memory(err, 0);
-    FAL_TRY(fal_type_plan_make(o->entries, s->tensors, (size_t)s->n_tensors, plan, err));
-    fal_plan_summary summary;
-    fal_type_plan_summarise(&summary, o->entries, s->tensors, (size_t)s->n_tensors);
-    FAL_TRY(fal_gguf_writer_open(&o->writer, err));
-    FAL_TRY(s->kind->write_metadata(s->state, o->writer, q->options->name, err));
-    write_report(o->writer, plan, &summary);
-    for (int k = 0; k < s->n_tensors; k++) {
-        const fal_plan_tensor *t = &s->tensors[k];
-        FAL_TRY(
-            fal_gguf_add_tensor(o->writer, t->name, o->entries[k].used, t->n_dims, t->shape, err));
-    }
-    return FAL_OK;
-}
-
-static fal_status check_source(const quantization *q, fal_error *err) {
-    for (int i = 0; i < q->source->n_tensors && !q->options->allow_requantize; i++) {
-        const fal_plan_tensor *t = &q->source->tensors[i];
-        if (t->source->is_quantized)
-            return fal_fail(err, FAL_E_ARGUMENT,
-                            "tensor '%s' is %s already: quantizing it again loses quality twice",
-                            t->name, t->source->name);
-    }
-    return FAL_OK;
-}
-
 static fal_status quantize(quantization *q, fal_error *err) {
-    FAL_TRY(check_source(q, err));
-    q->writers = fal_alloc(q->n_outputs, sizeof *q->writers);
-    if (!q->writers) return fal_fail_memory(err, 0);
+    q->sets = fal_alloc(q->n_outputs, sizeof *q->sets);
+    if (!q->sets) return fal_fail_memory(err, 0);
     FAL_TRY(fal_pool_open(&q->pool, q->options->n_threads, err));
     for (size_t i = 0; i < q->n_outputs; i++)
-        FAL_TRY(begin_output(q, i, err));
+        FAL_TRY(fal_output_set_open(&q->sets[i], q->source, &q->outputs[i], q->options, err));
     for (size_t i = 0; i < q->n_outputs; i++)
-        FAL_TRY(fal_gguf_writer_begin(q->writers[i].writer, q->outputs[i].path, err));
+        FAL_TRY(fal_output_set_begin(&q->sets[i], q->outputs[i].path, err));
     for (int i = 0; i < q->source->n_tensors; i++) {
         const fal_plan_tensor *t = &q->source->tensors[i];
         q->n_total += fal_plan_tensor_rows(t) * fal_plan_tensor_columns(t) * (int64_t)q->n_outputs;
@@ -208,7 +154,7 @@ static fal_status quantize(quantization *q, fal_error *err) {
     for (int i = 0; i < q->source->n_tensors; i++)
         FAL_TRY(write_tensor(q, i, err));
     for (size_t i = 0; i < q->n_outputs; i++)
-        FAL_TRY(fal_gguf_writer_commit(q->writers[i].writer, err));
+        FAL_TRY(fal_output_set_commit(&q->sets[i], err));
     return FAL_OK;
 }
 
@@ -220,11 +166,9 @@ fal_status fal_quantize_write(fal_source *source, fal_quantize_output *outputs, 
                       .outputs = outputs,
                       .n_outputs = n_outputs};
     fal_status status = quantize(&q, err);
-    for (size_t i = 0; q.writers && i < n_outputs; i++) {
-        fal_gguf_writer_close(q.writers[i].writer);
-        fal_free(q.writers[i].entries);
-    }
-    fal_free(q.writers);
+    for (size_t i = 0; q.sets && i < n_outputs; i++)
+        fal_output_set_release(&q.sets[i]);
+    fal_free(q.sets);
     fal_pool_close(q.pool);
     fal_free(q.encoded);
     fal_free(q.values);

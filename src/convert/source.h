@@ -29,13 +29,20 @@ struct fal_source {
 };
 
 /* Opens a GGUF file or, if path is a folder, the checkpoint in it. log receives what was noticed.
- * Fails: NOT_FOUND, IO, FORMAT, UNSUPPORTED, MEMORY. */
-fal_status fal_source_open(fal_source **out, const char *path, const fal_log *log, fal_error *err);
+ *
+ *   shapes_only  a folder (or its config.json) may lack weights and vocabulary: shapes then follow from the config, and
+ *                rows cannot be read
+ *   Fails: NOT_FOUND, IO, FORMAT, UNSUPPORTED, MEMORY. */
+fal_status fal_source_open(fal_source **out, const char *path, bool shapes_only, const fal_log *log,
+                           fal_error *err);
+
+/* A number that tells checkpoints apart: of names, shapes and the first row of every tensor. */
+fal_status fal_source_fingerprint(const fal_source *s, uint64_t *out, fal_error *err);
 void fal_source_close(fal_source *s);
 
 /* Used by fal_source_open: fill s (kind, state and facts). On failure s->kind may be set; close handles it. */
-fal_status fal_source_open_folder(fal_source *s, const char *directory, const fal_log *log,
-                                  fal_error *err);
+fal_status fal_source_open_folder(fal_source *s, const char *directory, bool shapes_only,
+                                  const fal_log *log, fal_error *err);
 fal_status fal_source_open_gguf(fal_source *s, const char *path, fal_error *err);
 
 /* Rows and columns of a tensor as rows are counted here: a vector is one row. */

@@ -30,6 +30,7 @@ typedef struct folder {
     fal_plan_tensor *tensors; /* [n_tensors] */
     int n_tensors;
     char directory_name[256];
+    bool has_weights;
 } folder;
 
 __attribute__((format(printf, 2, 3))) static void notice(const folder *c, const char *format, ...) {
@@ -51,7 +52,7 @@ static const fal_checkpoint_tensor *find_source(const folder *c, const char *nam
     return t;
 }
 
-/* What is done with each weight of the table; layer is 0 outside the layers. */
+/* What is done with each weight of the table; layer is 0 outside the layers, source NULL where only shapes are known. */
 typedef fal_status visit_function(folder *c, const fal_weight_spec *spec, int layer,
                                   const fal_checkpoint_tensor *source, fal_error *err);
 
@@ -59,6 +60,9 @@ static fal_status visit_one(folder *c, const fal_weight_spec *spec, int layer,
                             visit_function *visit, fal_error *err) {
     char name[FAL_WEIGHT_NAME_SIZE];
     fal_weight_hf_name(spec, layer, name);
+    bool is_expected = !(spec->flags & FAL_WEIGHT_OPTIONAL)
+                       || (spec->flags & FAL_WEIGHT_USUALLY_STORED) || !c->params.has_tied_head;
+    if (!c->has_weights) return is_expected ? visit(c, spec, layer, NULL, err) : FAL_OK;
     const fal_checkpoint_tensor *source = find_source(c, name);
     if (source) return visit(c, spec, layer, source, err);
     if ((spec->flags & FAL_WEIGHT_OPTIONAL)
@@ -98,6 +102,7 @@ static fal_status count_tensor(folder *c, const fal_weight_spec *spec, int layer
                                const fal_checkpoint_tensor *source, fal_error *err) {
     (void)layer;
     c->n_tensors++;
+    if (!source) return FAL_OK;
     fal_status status = fal_weight_check_shape(spec->id, &c->params, source->name, source->n_dims,
                                                source->shape, err);
     return fal_add_context(err, status, "%s", source->file);
@@ -112,10 +117,15 @@ static fal_status list_tensor(folder *c, const fal_weight_spec *spec, int layer,
     fal_plan_tensor *plan = &c->tensors[c->n_tensors++];
     *t = (folder_tensor){.source = source, .is_regrouped = (spec->flags & FAL_WEIGHT_QKV) != 0};
     fal_weight_gguf_name(spec->id, layer, t->name);
-    *plan = (fal_plan_tensor){.name = t->name,
-                              .source = stays_f32 ? fal_type_by_id(FAL_TYPE_F32) : source->type,
-                              .n_dims = source->n_dims};
-    memcpy(plan->shape, source->shape, sizeof plan->shape);
+    int64_t n_rows, n_cols;
+    fal_weight_shape(spec->id, &c->params, &n_rows, &n_cols);
+    bool is_vector = fal_weight_is_vector(spec->id);
+    *plan = (fal_plan_tensor){
+        .name = t->name,
+        .source = stays_f32 || !source ? fal_type_by_id(FAL_TYPE_F32) : source->type,
+        .n_dims = is_vector ? 1 : 2,
+        .shape = {is_vector ? n_cols : n_rows, is_vector ? 1 : n_cols, 1, 1}
+    };
     return FAL_OK;
 }
 
@@ -148,8 +158,10 @@ static int64_t qkv_source_row(const fal_params *p, int64_t row) {
 
 static fal_status read_rows(void *state, int index, int64_t first, int64_t n, float *out,
                             fal_error *err) {
-    (void)err;
     const folder *c = state;
+    if (!c->has_weights)
+        return fal_fail(err, FAL_E_NOT_FOUND, "%s: there are no weights to read",
+                        c->directory_name);
     const folder_tensor *t = &c->sources[index];
     const fal_type *type = t->source->type;
     const char *data = t->source->data;
@@ -175,7 +187,7 @@ static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *na
     const folder *c = state;
     fal_metadata_write(w, c->arch, &c->params, name ? name : c->directory_name);
     FAL_TRY(fal_metadata_write_rope(w, c->arch, &c->params, err));
-    fal_metadata_write_vocabulary(w, &c->vocabulary, &c->params);
+    if (c->vocabulary.n_tokens > 0) fal_metadata_write_vocabulary(w, &c->vocabulary, &c->params);
     return FAL_OK;
 }
 
@@ -256,8 +268,14 @@ static void close_folder(void *state) {
 
 static const fal_source_kind folder_kind = {close_folder, read_rows, write_metadata};
 
-fal_status fal_source_open_folder(fal_source *s, const char *directory, const fal_log *log,
-                                  fal_error *err) {
+/* The vocabulary, if there is one; without weights it may be missing. */
+static fal_status read_vocabulary(folder *c, const char *directory, fal_error *err) {
+    fal_status status = fal_tokenizer_json_read(&c->vocabulary, directory, c->params.n_vocab, err);
+    return status == FAL_E_NOT_FOUND && !c->has_weights ? FAL_OK : status;
+}
+
+fal_status fal_source_open_folder(fal_source *s, const char *directory, bool shapes_only,
+                                  const fal_log *log, fal_error *err) {
     folder *c = fal_alloc(1, sizeof *c);
     if (!c) return fal_fail_memory(err, sizeof *c);
     s->kind = &folder_kind;
@@ -265,10 +283,12 @@ fal_status fal_source_open_folder(fal_source *s, const char *directory, const fa
     c->log = log;
     fal_folder_name(directory, c->directory_name, sizeof c->directory_name);
     FAL_TRY(read_config(c, directory, err));
-    FAL_TRY(fal_tokenizer_json_read(&c->vocabulary, directory, c->params.n_vocab, err));
-    FAL_TRY(fal_checkpoint_open(&c->checkpoint, directory, err));
+    fal_status status = fal_checkpoint_open(&c->checkpoint, directory, err);
+    c->has_weights = status == FAL_OK;
+    if (status != FAL_OK && !(shapes_only && status == FAL_E_NOT_FOUND)) return status;
+    FAL_TRY(read_vocabulary(c, directory, err));
     FAL_TRY(list_tensors(c, err));
-    report_unused(c);
+    if (c->has_weights) report_unused(c);
     s->architecture = c->arch->name;
     s->n_layers = c->params.n_layers;
     s->n_tensors = c->n_tensors;

@@ -37,7 +37,8 @@ static fal_status read_rows(void *state, int index, int64_t first, int64_t n, fl
 
 static bool is_replaced(const char *key) {
     return strcmp(key, "general.file_type") == 0 || strcmp(key, "general.alignment") == 0
-           || strcmp(key, "general.quantization_version") == 0 || strncmp(key, "split.", 6) == 0;
+           || strcmp(key, "general.quantization_version") == 0 || strncmp(key, "split.", 6) == 0
+           || strncmp(key, "falconer.quantize.", 18) == 0;
 }
 
 static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *name,

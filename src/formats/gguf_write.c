@@ -146,6 +146,10 @@ void fal_gguf_set_u32(fal_gguf_writer *w, const char *key, uint32_t value) {
     set_alignment(w, key, value);
 }
 
+void fal_gguf_set_u16(fal_gguf_writer *w, const char *key, uint16_t value) {
+    if (start_value(w, key, FAL_GGUF_U16)) put_number(&w->values, value, 2);
+}
+
 void fal_gguf_set_i32(fal_gguf_writer *w, const char *key, int32_t value) {
     if (start_value(w, key, FAL_GGUF_I32)) put_number(&w->values, (uint32_t)value, 4);
 }

@@ -17,6 +17,7 @@ void fal_gguf_writer_close(fal_gguf_writer *w);
 /* Metadata, in the order of the calls. A failure (MEMORY, a repeated key) is remembered until begin. Keys and values are
  * copied. */
 void fal_gguf_set_u32(fal_gguf_writer *w, const char *key, uint32_t value);
+void fal_gguf_set_u16(fal_gguf_writer *w, const char *key, uint16_t value);
 void fal_gguf_set_i32(fal_gguf_writer *w, const char *key, int32_t value);
 void fal_gguf_set_u64(fal_gguf_writer *w, const char *key, uint64_t value);
 void fal_gguf_set_f32(fal_gguf_writer *w, const char *key, float value);

@@ -21,7 +21,8 @@ typedef enum fal_weight_flag {
     FAL_WEIGHT_OPTIONAL = 1, /* may be missing in a file */
     FAL_WEIGHT_QKV =
         2, /* Hugging Face groups the rows by kv head: its Q heads, K, V; GGUF has all Q, all K, all V */
-    FAL_WEIGHT_KEEP_F32 = 4 /* stays f32 on conversion */
+    FAL_WEIGHT_KEEP_F32 = 4,      /* stays f32 on conversion */
+    FAL_WEIGHT_USUALLY_STORED = 8 /* optional, but published checkpoints hold it */
 } fal_weight_flag;
 
 /* One row of an architecture's table: a weight exists if the model has all features in `needs` and none in `without`. */

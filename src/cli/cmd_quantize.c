@@ -1,0 +1,292 @@
+/* quantize: a GGUF file or a Hugging Face folder into files of one or several mixes. The work is quantize.h's. */
+#include "base/alloc.h"
+#include "base/cpu.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/quantize_report.h"
+#include "cli/terminal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    MAX_OUTPUTS = 32
+};
+
+typedef struct quantize_options {
+    const char *directory, *recipe, *output_type, *embedding_type, *split, *name;
+    fal_texts tensor_types;
+    int n_threads;
+    bool dry_run, no_fallback, allow_requantize, force, quiet, json;
+} quantize_options;
+
+#define AT(member) offsetof(quantize_options, member)
+
+static const char *recipe_choice(int index) {
+    static const char *const recipes[] = {"current", "2023", NULL};
+    return recipes[index];
+}
+
+static const char *type_choice(int index) {
+    int n = 0;
+    for (int i = 0; i < fal_type_count(); i++) {
+        const fal_type *type = fal_type_at(i);
+        if (type->in_files && type->encode && n++ == index) return type->name;
+    }
+    return NULL;
+}
+
+static const fal_option output_rows[] = {
+    FAL_ROW(DIRECTORY, "out-dir", 'o', AT(directory), "DIR",
+            "write NAME.TYPE.gguf there for each TYPE"),
+    FAL_ROW(TEXT, "name", 0, AT(name), "NAME", "the model's name (the source's)"),
+    FAL_ROW(TEXT, "split-max-size", 0, AT(split), "SIZE",
+            "cut into files of at most SIZE, such as 4G"),
+    FAL_ROW_FLAG("force", 0, AT(force), "overwrite and make again what is there"),
+    FAL_ROW_FLAG("dry-run", 0, AT(dry_run), "write nothing; tell exact sizes"),
+    {0}};
+
+static const fal_option type_rows[] = {
+    FAL_ROW_CHOICE("recipe", 0, AT(recipe), "NAME", recipe_choice,
+                   "whose mixes: current or 2023 (current)"),
+    FAL_ROW(LIST, "tensor-type", 0, AT(tensor_types), "PATTERN=TYPE",
+            "type of tensors so named; repeatable"),
+    FAL_ROW_CHOICE("output-type", 0, AT(output_type), "TYPE", type_choice,
+                   "type of the head (the recipe's)"),
+    FAL_ROW_CHOICE("embedding-type", 0, AT(embedding_type), "TYPE", type_choice,
+                   "type of the embedding"),
+    FAL_ROW_FLAG("no-fallback", 0, AT(no_fallback), "refuse widths that TYPE does not divide"),
+    FAL_ROW_FLAG("allow-requantize", 0, AT(allow_requantize), "take a quantized source"),
+    {0}};
+
+static const fal_option run_rows[] = {
+    FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
+                  "threads to compute with (usable cores)"),
+    FAL_ROW_FLAG("json", 0, AT(json), "print the plan as one JSON object"),
+    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),
+    {0}};
+
+static const fal_option_group groups[] = {
+    {"Output", output_rows, 0},
+    {"Types",  type_rows,   0},
+    {"Other",  run_rows,    0},
+    {NULL,     NULL,        0}
+};
+
+static const fal_argument arguments[] = {
+    {"IN",               FAL_OPTION_FILE, NULL, true,  "a GGUF file, a Hugging Face folder, its config.json"},
+    {"OUT.gguf|TYPE...", FAL_OPTION_TEXT, NULL, true,
+     "the file to write and its TYPE; with --out-dir TYPEs"                                                 },
+    {NULL,               FAL_OPTION_TEXT, NULL, false, NULL                                                 }
+};
+
+static const fal_example examples[] = {
+    {"falconer quantize alfred.gguf alfred.Q4_K_M.gguf Q4_K_M",          "One file:"             },
+    {"falconer quantize alfred-40b-1023 --out-dir set Q4_0 Q4_K_M Q6_K",
+     "Several in one pass over a checkpoint:"                                                    },
+    {"falconer quantize config.json --out-dir . --dry-run Q4_K_M",       "How large would it be?"},
+    {NULL,                                                               NULL                    }
+};
+
+typedef struct job {
+    const quantize_options *o;
+    fal_source *source;
+    fal_quantize_output outputs[MAX_OUTPUTS];
+    char *paths[MAX_OUTPUTS];
+    size_t n_outputs;
+    fal_type_wish *wishes;
+    char *wish_text; /* where the patterns of the wishes point */
+    fal_progress progress;
+} job;
+
+static bool on_progress(void *user, const char *tensor, int64_t n_done, int64_t n_total) {
+    job *j = user;
+    (void)tensor;
+    if (!j->o->quiet) fal_progress_show(&j->progress, (uint64_t)n_done, (uint64_t)n_total);
+    return !fal_interrupt_is_raised();
+}
+
+static void on_event(void *user, fal_log_level level, const char *area, const char *text) {
+    const job *j = user;
+    (void)area;
+    if (!j->o->quiet && level <= FAL_LOG_INFO) fal_terminal_notice("%s", text);
+}
+
+/* "4G", "500M", "1000000": bytes. */
+static fal_status read_size(const char *text, uint64_t *out, fal_error *err) {
+    char *end;
+    double number = strtod(text, &end);
+    static const char units[] = "KMGT";
+    double unit = 1;
+    const char *found = *end ? strchr(units, *end & ~0x20) : NULL;
+    if (found && end != text) {
+        for (const char *u = units; u <= found; u++)
+            unit *= 1e3;
+        end++;
+    }
+    if (end == text || *end || !(number * unit >= 1e5 && number * unit <= 1e15))
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "--split-max-size '%s': 100K to 1000T is possible, such as 4G or 500M",
+                        text);
+    *out = (uint64_t)(number * unit);
+    return FAL_OK;
+}
+
+static const fal_type *encodable(const char *name) {
+    const fal_type *type = fal_type_by_name(name);
+    return type && type->in_files && type->encode ? type : NULL;
+}
+
+static fal_status read_wishes(job *j, fal_error *err) {
+    const fal_texts *texts = &j->o->tensor_types;
+    size_t bytes = 0;
+    for (size_t i = 0; i < texts->count; i++)
+        bytes += strlen(texts->items[i]) + 1;
+    j->wishes = fal_alloc(texts->count, sizeof *j->wishes);
+    j->wish_text = fal_alloc(bytes, 1);
+    if (!j->wishes || !j->wish_text) return fal_fail_memory(err, bytes);
+    char *to = j->wish_text;
+    for (size_t i = 0; i < texts->count; i++) {
+        const char *text = texts->items[i], *equals = strrchr(text, '=');
+        const fal_type *type = equals ? encodable(equals + 1) : NULL;
+        if (!equals || equals == text || !type)
+            return fal_fail(
+                err, FAL_E_ARGUMENT,
+                "--tensor-type '%s': PATTERN=TYPE with a type of falconer list types is needed",
+                text);
+        memcpy(to, text, (size_t)(equals - text));
+        j->wishes[i] = (fal_type_wish){.pattern = to, .type = type};
+        to += equals - text + 1;
+    }
+    return FAL_OK;
+}
+
+/* NAME.TYPE.gguf in the folder, as published sets are named. */
+static char *path_in_directory(const job *j, const char *source, const fal_mix *mix) {
+    char name[256], file[320];
+    if (j->o->name) {
+        snprintf(name, sizeof name, "%s", j->o->name);
+    } else {
+        fal_quantize_stem(source, name, sizeof name);
+    }
+    snprintf(file, sizeof file, "%s.%s.gguf", name, mix->name);
+    return fal_path_join(j->o->directory, file);
+}
+
+static fal_status add_output(job *j, const char *source, const char *path, const char *type,
+                             fal_error *err) {
+    const quantize_options *o = j->o;
+    const fal_mix *mix = fal_mix_by_name(type);
+    if (!mix)
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "quantize: type '%s' is not known; falconer list mixes shows them", type);
+    if (j->n_outputs == MAX_OUTPUTS)
+        return fal_fail(err, FAL_E_ARGUMENT, "quantize: more than %d types in one run",
+                        MAX_OUTPUTS);
+    fal_quantize_output *out = &j->outputs[j->n_outputs];
+    char *name = path ? fal_copy_string(path, strlen(path)) : path_in_directory(j, source, mix);
+    if (!name) return fal_fail_memory(err, 0);
+    j->paths[j->n_outputs++] = name;
+    *out = (fal_quantize_output){
+        .path = name,
+        .plan = {.mix = mix,
+                 .recipe = o->recipe && strcmp(o->recipe, "2023") == 0 ? FAL_RECIPE_2023
+                                                                       : FAL_RECIPE_CURRENT,
+                 .output_type = o->output_type ? fal_type_by_name(o->output_type) : NULL,
+                 .embedding_type = o->embedding_type ? fal_type_by_name(o->embedding_type) : NULL,
+                 .wishes = j->wishes,
+                 .n_wishes = o->tensor_types.count}
+    };
+    return o->split ? read_size(o->split, &out->split_bytes, err) : FAL_OK;
+}
+
+static fal_status add_outputs(job *j, const fal_parsed *parsed, fal_error *err) {
+    const char *source = parsed->arguments[0];
+    if (!j->o->directory) {
+        if (parsed->n_arguments != 3)
+            return fal_fail(err, FAL_E_ARGUMENT,
+                            "quantize: IN OUT.gguf TYPE, or IN --out-dir DIR TYPE... is needed");
+        return add_output(j, source, parsed->arguments[1], parsed->arguments[2], err);
+    }
+    if (!j->o->dry_run && !fal_file_is_directory(j->o->directory))
+        return fal_fail(err, FAL_E_NOT_FOUND, "quantize: '%s' is not a folder", j->o->directory);
+    for (int i = 1; i < parsed->n_arguments; i++)
+        FAL_TRY(add_output(j, source, NULL, parsed->arguments[i], err));
+    return FAL_OK;
+}
+
+/* Leaves out what is there already and whole; refuses to overwrite anything else unless told to. */
+static fal_status skip_finished(job *j, const fal_quantize_options *how, fal_error *err) {
+    size_t kept = 0;
+    for (size_t i = 0; i < j->n_outputs; i++) {
+        bool is_done = !j->o->force && fal_quantize_is_finished(j->source, &j->outputs[i], how);
+        if (is_done) {
+            if (!j->o->quiet) fal_terminal_notice("%s is finished already", j->paths[i]);
+            fal_free(j->paths[i]);
+            continue;
+        }
+        if (fal_file_exists(j->paths[i]) && !j->o->force)
+            return fal_fail(err, FAL_E_ARGUMENT,
+                            "quantize: '%s' is there already; --force overwrites it", j->paths[i]);
+        j->outputs[kept] = j->outputs[i];
+        j->paths[kept++] = j->paths[i];
+    }
+    j->n_outputs = kept;
+    return FAL_OK;
+}
+
+static fal_status run_job(job *j, const fal_parsed *parsed, fal_error *err) {
+    const quantize_options *o = j->o;
+    const fal_log log = {on_event, j};
+    FAL_TRY(read_wishes(j, err));
+    FAL_TRY(add_outputs(j, parsed, err));
+    FAL_TRY(fal_source_open(&j->source, parsed->arguments[0], o->dry_run, &log, err));
+    const fal_quantize_options how = {.n_threads = o->n_threads,
+                                      .name = o->name,
+                                      .allow_requantize = o->allow_requantize,
+                                      .no_fallback = o->no_fallback,
+                                      .on_progress = on_progress,
+                                      .user = j};
+    FAL_TRY(fal_quantize_print(j->source, j->outputs, j->n_outputs, &how, o->json, o->quiet, err));
+    if (o->dry_run) return FAL_OK;
+    FAL_TRY(skip_finished(j, &how, err));
+    if (j->n_outputs == 0) return FAL_OK;
+    double started = fal_seconds();
+    j->progress = fal_progress_open("quantizing", "weights");
+    fal_interrupt_watch(2);
+    fal_status status = fal_quantize_write(j->source, j->outputs, j->n_outputs, &how, err);
+    fal_progress_clear(&j->progress);
+    for (size_t i = 0; status == FAL_OK && !o->quiet && i < j->n_outputs; i++)
+        fal_terminal_notice("wrote %s", j->paths[i]);
+    if (status == FAL_OK && !o->quiet) fal_terminal_notice("in %.1f s", fal_seconds() - started);
+    return status;
+}
+
+static fal_status run(const fal_parsed *parsed, fal_error *err) {
+    job *j = fal_alloc(1, sizeof *j);
+    if (!j) return fal_fail_memory(err, sizeof *j);
+    j->o = parsed->values;
+    fal_status status = run_job(j, parsed, err);
+    for (size_t i = 0; i < j->n_outputs; i++)
+        fal_free(j->paths[i]);
+    fal_source_close(j->source);
+    fal_free(j->wish_text);
+    fal_free(j->wishes);
+    fal_free(j);
+    return status;
+}
+
+const fal_command fal_command_quantize = {
+    .description =
+        "Makes smaller files of a model: legacy types, K-quants and their mixes. Several TYPEs are made in one pass, in "
+        "which each tensor is read and decoded once. Files appear under their names only when they are complete; a set "
+        "that was interrupted goes on with what is finished.\n\n"
+        "Where a matrix's width is no multiple of the type's blocks (Falcon-7B's 4544 is no multiple of 256), another type "
+        "stands in; the plan that is printed says where, and how much of the file is what its name promises.",
+    .arguments = arguments,
+    .groups = groups,
+    .examples = examples,
+    .values_bytes = sizeof(quantize_options),
+    .run = run};
