@@ -5,8 +5,8 @@ MODEL ?=
 PREFIX ?= /usr/local
 
 all: setup
-	cmake --preset release --log-level=WARNING
-	cmake --build --preset release --target product
+	@cmake --preset release --log-level=WARNING >/dev/null
+	@cmake --build --preset release --target product
 
 setup:
 	@tools/setup.sh
@@ -18,8 +18,8 @@ test: setup
 	@tools/test.sh
 
 check: setup
-	cmake --preset dev --log-level=WARNING
-	cmake --build --preset dev --target check
+	@cmake --preset dev --log-level=WARNING >/dev/null
+	@cmake --build --preset dev --target check
 
 install: all
 	cmake --install build/release --prefix "$(PREFIX)"

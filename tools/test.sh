@@ -7,7 +7,7 @@ status=0
 rm -f build/dev/tests.xml build/release/tests.xml
 for preset in dev release; do
     echo "== $preset"
-    if cmake --preset $preset --log-level=WARNING && cmake --build --preset $preset; then
+    if cmake --preset $preset --log-level=WARNING >/dev/null && cmake --build --preset $preset; then
         ctest --preset $preset -j2 --output-junit tests.xml || status=1
     else
         echo "the $preset preset does not build" >&2
