@@ -9,7 +9,7 @@ enum {
 
 void fal_help_print_overview(FILE *stream) {
     fputs("usage: falconer COMMAND [OPTIONS] [ARGUMENTS]\n\n"
-          "falconer converts, inspects and runs language models of the Falcon family.\n",
+          "falconer converts, quantizes and runs language models of the Falcon family.\n",
           stream);
     const fal_command_row *row;
     for (int i = 0; (row = fal_command_at(i)); i++) {
