@@ -76,9 +76,9 @@ static const fal_option_group groups[] = {
 };
 
 static const fal_argument arguments[] = {
-    {"IN",               FAL_OPTION_FILE, NULL, true,  "a GGUF file, a Hugging Face folder, its config.json"},
+    {"IN",               FAL_OPTION_FILE, NULL, true,  "a GGUF file, a checkpoint folder, a config.json"},
     {"OUT.gguf|TYPE...", FAL_OPTION_TEXT, NULL, true,
-     "the file to write and its TYPE; with --out-dir TYPEs"                                                 },
+     "the file and its TYPE; TYPEs with --out-dir"                                                 },
     {NULL,               FAL_OPTION_TEXT, NULL, false, NULL                                                 }
 };
 
