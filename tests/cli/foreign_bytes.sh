@@ -1,6 +1,7 @@
 . "$TOOLS"
 # What files and command lines hold never acts on the terminal: an escape sequence, C1 (CSI), DEL, a lone byte.
 need script
+script -qec true /dev/null </dev/null >/dev/null 2>&1 || skip "script cannot open a terminal"
 escape=$(printf '\033[31m') csi=$(printf '\302\2332J') delete=$(printf '\177') lone=$(printf '\377')
 foreign="bad$escape$csi$delete$lone"
 mkdir "$foreign"
