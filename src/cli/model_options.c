@@ -33,11 +33,6 @@ const char *fal_chat_format_choice(int index) {
     return formats[index];
 }
 
-/* Ctrl-C is heard between steps of a prompt, so they are kept short. */
-enum {
-    DEFAULT_BATCH = 64
-};
-
 #define AT(member) offsetof(fal_model_choice, member)
 
 const fal_option fal_model_option_rows[] = {
@@ -84,7 +79,7 @@ static fal_status need_file(const char *file, const char *hint, fal_error *err) 
 static void show_facts(const fal_model_choice *choice, const fal_model *model,
                        const fal_session *session, double seconds) {
     const fal_model_info *info = fal_model_info_get(model);
-    size_t n_context = fal_session_n_context(session);
+    size_t n_context = session ? fal_session_n_context(session) : (size_t)choice->n_context;
     bool has_methods =
         strcmp(info->rope_method, "alibi") != 0 && strcmp(info->rope_method, "learned") != 0;
     if (n_context > (size_t)info->n_context)
@@ -120,9 +115,13 @@ fal_status fal_model_choice_open(const fal_model_choice *choice, const char *hin
     };
     double started = fal_seconds();
     FAL_TRY(fal_model_open(model, choice->file, &options, err));
+    if (!session) {
+        show_facts(choice, *model, NULL, fal_seconds() - started);
+        return FAL_OK;
+    }
     const fal_session_options wanted = {.n_context = choice->n_context,
                                         .n_batch =
-                                            choice->n_batch ? choice->n_batch : DEFAULT_BATCH,
+                                            choice->n_batch ? choice->n_batch : FAL_MODEL_BATCH,
                                         .kv_type = choice->kv_type};
     FAL_TRY(fal_session_open(session, *model, &wanted, err));
     show_facts(choice, *model, *session, fal_seconds() - started);

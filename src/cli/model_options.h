@@ -13,6 +13,11 @@ typedef struct fal_model_choice {
     bool as_stored, verbose;
 } fal_model_choice;
 
+enum {
+    FAL_MODEL_OTHER_ROWS = 2, /* the rows from here on: all but --model and --context */
+    FAL_MODEL_BATCH = 64 /* tokens, where --batch does not say: Ctrl-C is heard between steps */
+};
+
 /* Rows that store into a fal_model_choice. */
 extern const fal_option fal_model_option_rows[];
 
@@ -22,8 +27,8 @@ const char *fal_device_choice(int index);
 const char *fal_kv_type_choice(int index);
 const char *fal_chat_format_choice(int index);
 
-/* Opens the named model and a session on it; says on stderr what a person must know. hint: the message when no file is
- * named. Both are owned by the caller, also on failure (NULL where nothing was opened). */
+/* Opens the named model and, unless session is NULL, a session on it; says on stderr what a person must know. hint: the
+ * message when no file is named. Both are owned by the caller, also on failure (NULL where nothing was opened). */
 fal_status fal_model_choice_open(const fal_model_choice *choice, const char *hint,
                                  fal_model **model, fal_session **session, fal_error *err);
 

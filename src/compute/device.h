@@ -27,6 +27,10 @@ struct fal_device {
     void *state; /* the backend's own */
 };
 
+/* Told of a product with weights w before it is computed: x [n_tokens, w.n_cols] f32 are its activations. Both are
+ * borrowed for the call. */
+typedef void fal_on_linear(void *user, fal_tensor w, fal_tensor x);
+
 /* A queue belongs to one thread at a time. Calls are executed in order. The first failure is kept; later operations do
  * nothing. */
 struct fal_queue {
@@ -35,6 +39,8 @@ struct fal_queue {
     void *state; /* the backend's own; of the plan column, the device whose abilities are checked */
     fal_error error; /* error.status is OK while nothing failed */
     int layer;       /* label for messages; -1: outside the layers */
+    fal_on_linear *on_linear; /* NULL: nobody wants to know; the plan column tells nobody */
+    void *on_linear_user;
 };
 
 int fal_backend_count(void);

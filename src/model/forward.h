@@ -8,6 +8,9 @@
 const fal_params *fal_model_params(const fal_model *m);
 fal_device *fal_model_device(const fal_model *m);
 
+/* The name in GGUF files of the weight whose data begin at this address. False: no weight of the model does. */
+bool fal_model_weight_name(const fal_model *m, const void *data, char out[FAL_WEIGHT_NAME_SIZE]);
+
 /* f16; f32 for a model whose matrices are all f32, so that full precision stays full. */
 const fal_type *fal_model_default_kv_type(const fal_model *m);
 

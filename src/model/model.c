@@ -239,6 +239,15 @@ fal_device *fal_model_device(const fal_model *m) {
     return m->device;
 }
 
+bool fal_model_weight_name(const fal_model *m, const void *data, char out[FAL_WEIGHT_NAME_SIZE]) {
+    for (int i = 0; i < (m->params.n_layers + 1) * FAL_WEIGHT_COUNT; i++) {
+        if (!fal_tensor_is_given(m->weights[i]) || m->weights[i].data != data) continue;
+        fal_weight_gguf_name((fal_weight_id)(i % FAL_WEIGHT_COUNT), i / FAL_WEIGHT_COUNT, out);
+        return true;
+    }
+    return false;
+}
+
 const fal_type *fal_model_default_kv_type(const fal_model *m) {
     const fal_type *f32 = fal_type_by_id(FAL_TYPE_F32);
     for (int i = 0; i < (m->params.n_layers + 1) * FAL_WEIGHT_COUNT; i++) {

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "model/forward.h"
+#include "runtime/session_watch.h"
 
 #include <string.h>
 
@@ -21,6 +22,7 @@ struct fal_session {
     int n_batch;
     int32_t *tokens; /* [n_context] */
     size_t count;
+    size_t n_expected; /* dynamic methods count on at least so many tokens */
     int32_t *positions, *wanted; /* [n_batch] of the step at hand */
     double *frequency;           /* [head_dim / 2] */
     double gain;
@@ -243,7 +245,8 @@ static fal_status feed(fal_session *s, const int32_t *tokens, size_t count, cons
     if (count == 0) return FAL_OK;
     size_t first = s->count;
     /* Dynamic methods choose frequencies for the length after the whole feed, so that cutting it changes nothing. */
-    FAL_TRY(fal_model_frequencies(s->model, (int)(s->count + count), s->frequency, &s->gain, err));
+    size_t length = s->count + count > s->n_expected ? s->count + count : s->n_expected;
+    FAL_TRY(fal_model_frequencies(s->model, (int)length, s->frequency, &s->gain, err));
     s->has_logits = false;
     fal_status status = feed_steps(s, tokens, count, sink, err);
     /* What a cancelled prompt has computed stays and can be gone on from. */
@@ -364,6 +367,15 @@ void fal_session_rewind(fal_session *s, size_t n) {
 void fal_session_on_progress(fal_session *s, fal_on_progress *function, void *user) {
     s->on_progress = function;
     s->progress_user = user;
+}
+
+void fal_session_on_linear(fal_session *s, fal_on_linear *function, void *user) {
+    s->queue->on_linear = function;
+    s->queue->on_linear_user = user;
+}
+
+void fal_session_expect(fal_session *s, size_t n_tokens) {
+    s->n_expected = n_tokens;
 }
 
 const float *fal_session_logits(const fal_session *s) {

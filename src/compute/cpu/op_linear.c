@@ -86,6 +86,7 @@ static int64_t piece_rows(const fal_product *p, int n_threads) {
 
 void fal_cpu_linear(fal_queue *q, fal_tensor y, fal_tensor x, fal_tensor w, fal_tensor bias) {
     if (!fal_check_linear(q, y, x, w, bias)) return;
+    if (q->on_linear) q->on_linear(q->on_linear_user, w, x);
     fal_matmul_kernel *matmul = fal_kernel_set_matmul(fal_cpu_kernels(q), w.type->name);
     if (!matmul) {
         fal_queue_fail(q, FAL_E_UNSUPPORTED, "linear", "no product with weights of type %s",

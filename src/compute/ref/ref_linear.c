@@ -16,6 +16,7 @@ void fal_ref_embed(fal_queue *q, fal_tensor y, fal_tensor table, const int32_t *
 
 void fal_ref_linear(fal_queue *q, fal_tensor y, fal_tensor x, fal_tensor w, fal_tensor bias) {
     if (!fal_check_linear(q, y, x, w, bias)) return;
+    if (q->on_linear) q->on_linear(q->on_linear_user, w, x);
     float *weights = fal_alloc((size_t)w.n_cols, sizeof *weights);
     if (!weights) {
         fal_queue_fail(q, FAL_E_MEMORY, "linear", "out of memory");
