@@ -2,7 +2,7 @@
 #ifndef FAL_BASE_FILE_H
 #define FAL_BASE_FILE_H
 
-#include "base/fail.h"
+#include "base/file_range.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,10 +36,19 @@ typedef struct fal_output fal_output;
 fal_status fal_output_open(fal_output **out, const char *path, fal_error *err);
 fal_status fal_output_write(fal_output *o, const void *data, size_t length, fal_error *err);
 uint64_t fal_output_position(const fal_output *o);
+/* Appends `length` bytes at offset `at` of the file at path, by the cheapest means (fal_range_copy). */
+fal_status fal_output_append_file(fal_output *o, const char *path, uint64_t at, uint64_t length,
+                                  const fal_copy_progress *progress, fal_copy_way *way,
+                                  fal_error *err);
+/* Gives the output the permissions of the file at path. */
+void fal_output_permit_like(fal_output *o, const char *path);
 /* Closes o in any case; on failure the partial file is removed. */
 fal_status fal_output_commit(fal_output *o, fal_error *err);
 /* Closes o and removes the partial file; NULL is fine. */
 void fal_output_discard(fal_output *o);
+
+/* Makes what happened to the name `path` in its folder last through a crash, where the system can. */
+void fal_file_sync_folder(const char *path);
 
 /* Joins directory and name into a new string (fal_free); NULL when memory is short. */
 char *fal_path_join(const char *directory, const char *name);

@@ -154,9 +154,27 @@ uint64_t fal_output_position(const fal_output *o) {
     return o->position;
 }
 
+fal_status fal_output_append_file(fal_output *o, const char *path, uint64_t at, uint64_t length,
+                                  const fal_copy_progress *progress, fal_copy_way *way,
+                                  fal_error *err) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return fal_fail_errno(err, "cannot open", path);
+    fal_status status = fal_range_copy(file, at, o->file, o->position, length, progress, way, err);
+    if (status == FAL_OK && lseek(o->file, (off_t)(o->position + length), SEEK_SET) < 0)
+        status = fal_fail_errno(err, "cannot go on in", o->partial);
+    close(file);
+    if (status == FAL_OK) o->position += length;
+    return fal_add_context(err, status, "%s", o->partial);
+}
+
+void fal_output_permit_like(fal_output *o, const char *path) {
+    struct stat facts;
+    if (stat(path, &facts) == 0) (void)fchmod(o->file, facts.st_mode & 07777);
+}
+
 /* The rename itself survives a crash only once the directory is on disk. Some file systems refuse to sync a directory;
  * then there is nothing more to be done. */
-static void sync_directory(const char *path) {
+void fal_file_sync_folder(const char *path) {
     const char *base = fal_path_base(path);
     char *directory =
         base == path ? fal_copy_string(".", 1) : fal_copy_string(path, (size_t)(base - path));
@@ -178,7 +196,7 @@ fal_status fal_output_commit(fal_output *o, fal_error *err) {
     if (status == FAL_OK && rename(o->partial, o->path) != 0)
         status = fal_fail_errno(err, "cannot rename to", o->path);
     if (status == FAL_OK) {
-        sync_directory(o->path);
+        fal_file_sync_folder(o->path);
     } else {
         unlink(o->partial);
     }

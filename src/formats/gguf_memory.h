@@ -7,4 +7,9 @@
 /* As fal_gguf_open, for one file that is no part of a split set. data is borrowed until fal_gguf_close. */
 fal_status fal_gguf_open_memory(fal_gguf **out, const void *data, size_t length, fal_error *err);
 
+/* As fal_gguf_open_memory, for the beginning of a file of file_bytes, which must hold the whole header. Tensors that reach
+ * beyond it have no data. */
+fal_status fal_gguf_open_header(fal_gguf **out, const void *data, size_t length,
+                                uint64_t file_bytes, fal_error *err);
+
 #endif

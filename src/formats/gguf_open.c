@@ -167,11 +167,17 @@ out:
 }
 
 fal_status fal_gguf_open_memory(fal_gguf **out, const void *data, size_t length, fal_error *err) {
+    return fal_gguf_open_header(out, data, length, length, err);
+}
+
+fal_status fal_gguf_open_header(fal_gguf **out, const void *data, size_t length,
+                                uint64_t file_bytes, fal_error *err) {
     *out = NULL;
     fal_gguf *f = allocate("memory");
     if (!f) return fal_fail_memory(err, sizeof *f);
     f->parts[0].data = data;
     f->parts[0].length = length;
+    f->parts[0].file_bytes = file_bytes;
     fal_status status = fal_gguf_part_parse(f, &f->parts[0], err);
     if (status == FAL_OK) {
         *out = f;

@@ -35,6 +35,8 @@ typedef struct fal_gguf_part {
     fal_mapping mapping;
     const void *data; /* of the mapping, or borrowed memory */
     size_t length;
+    uint64_t file_bytes; /* of the file that data is the beginning of; 0: data is all of it */
+    uint64_t data_start; /* of the tensors, from the start of the file; set by parsing */
     uint32_t version, alignment;
     uint64_t n_tensors;
     fal_gguf_stored_value *values;

@@ -182,13 +182,14 @@ out:
 }
 
 /* Turns offsets from the data section into offsets from the file, and checks that the data lies inside it. */
-static fal_status place_tensor(const fal_gguf_part *part, uint64_t data_start, fal_gguf_tensor *t,
-                               fal_error *err) {
+static fal_status place_tensor(const fal_gguf_part *part, fal_gguf_tensor *t, fal_error *err) {
+    uint64_t data_start = part->data_start;
+    uint64_t length = part->file_bytes ? part->file_bytes : part->length;
     if (t->offset % part->alignment != 0) {
         return fal_fail(err, FAL_E_FORMAT, "tensor '%s': offset %llu is not a multiple of %u",
                         t->name, (unsigned long long)t->offset, part->alignment);
     }
-    uint64_t room = data_start < part->length ? part->length - data_start : 0;
+    uint64_t room = data_start < length ? length - data_start : 0;
     if (t->offset > room || t->bytes > room - t->offset) {
         return fal_fail(err, FAL_E_FORMAT,
                         "tensor '%s': %llu bytes at offset %llu of the data, which has %llu bytes",
@@ -196,7 +197,8 @@ static fal_status place_tensor(const fal_gguf_part *part, uint64_t data_start, f
                         (unsigned long long)room);
     }
     t->offset += data_start;
-    if (t->bytes) t->data = (const char *)part->data + t->offset;
+    if (t->bytes && t->offset + t->bytes <= part->length)
+        t->data = (const char *)part->data + t->offset;
     return FAL_OK;
 }
 
@@ -303,11 +305,10 @@ static fal_status read_directory(parser *p, fal_gguf *f, fal_gguf_part *part, fa
 
     for (uint64_t i = 0; i < part->n_tensors; i++)
         FAL_TRY(read_tensor(p, f, i, err));
-    uint64_t data_start = p->reader.position + (part->alignment - 1u);
-    data_start -= data_start % part->alignment;
-    for (int i = part->first_tensor; i < f->n_tensors; i++) {
-        FAL_TRY(place_tensor(part, data_start, &f->tensors[i].face, err));
-    }
+    part->data_start = p->reader.position + (part->alignment - 1u);
+    part->data_start -= part->data_start % part->alignment;
+    for (int i = part->first_tensor; i < f->n_tensors; i++)
+        FAL_TRY(place_tensor(part, &f->tensors[i].face, err));
     return check_overlap(f->tensors + part->first_tensor, (size_t)part->n_tensors, err);
 }
 

@@ -210,6 +210,15 @@ void fal_gguf_set_value(fal_gguf_writer *w, const fal_gguf *from, const fal_gguf
     }
 }
 
+fal_status fal_gguf_writer_values(const fal_gguf_writer *w, fal_slice *bytes, size_t *n_keys,
+                                  fal_error *err) {
+    if (w->status != FAL_OK) return fal_fail(err, w->status, "%s", w->error.message);
+    FAL_TRY(fal_string_status(&w->values, err));
+    *bytes = (fal_slice){w->values.text, w->values.length};
+    *n_keys = w->keys.count;
+    return FAL_OK;
+}
+
 /* ---- directory ---- */
 
 fal_status fal_gguf_add_tensor(fal_gguf_writer *w, const char *name, const fal_type *type,

@@ -30,6 +30,10 @@ void fal_gguf_set_f32s(fal_gguf_writer *w, const char *key, const float *values,
 /* Copies a value of any kind from another file. */
 void fal_gguf_set_value(fal_gguf_writer *w, const fal_gguf *from, const fal_gguf_value *value);
 
+/* The metadata set so far, as the bytes it becomes, and how many keys that are; valid until the next set. Fails as begin. */
+fal_status fal_gguf_writer_values(const fal_gguf_writer *w, fal_slice *bytes, size_t *n_keys,
+                                  fal_error *err);
+
 /* Announces a tensor; shape outermost first. Fails: FORMAT (shape against the type's block, a repeated or too long
  * name), MEMORY. */
 fal_status fal_gguf_add_tensor(fal_gguf_writer *w, const char *name, const fal_type *type,
