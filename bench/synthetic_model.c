@@ -1,12 +1,12 @@
 /* Body of synthetic_model.h. The weights of one type are encoded once, as a stretch of a million normal values, and every
- * tensor repeats it from another place: speed does not depend on values, and encoding billions would take minutes.
- *
- * Source: the recipes are those of files published since 2024, which keep output.weight of Falcon at q8_0. */
+ * tensor repeats it from another place: speed does not depend on values, and encoding billions would take minutes. Which
+ * tensor gets which type is convert's. */
 #include "synthetic_model.h"
 
 #include "base/alloc.h"
 #include "base/random.h"
 #include "base/utf8.h"
+#include "convert/type_plan.h"
 #include "formats/gguf_write.h"
 #include "text/byte_map.h"
 
@@ -38,157 +38,101 @@ const synthetic_shape *synthetic_shape_by_name(const char *name) {
     return NULL;
 }
 
-typedef enum part {
-    TOKEN_EMBD,
-    ATTN_QKV,
-    ATTN_OUTPUT,
-    FFN_UP,
-    FFN_DOWN,
-    OUTPUT
-} part;
-
-/* A recipe: the type of most tensors, and where it differs. ffn_down has a type for the first n/16 layers and one for
- * those that get more bits. */
-typedef struct recipe {
-    const char *name, *most, *attn_qkv, *attn_output, *down_first, *down_more, *down, *output;
-} recipe;
-
-static const recipe recipes[] = {
-    {"f32",    "f32",    NULL,   NULL,   NULL,   NULL,   NULL,   "f32" },
-    {"f16",    "f16",    NULL,   NULL,   NULL,   NULL,   NULL,   "f16" },
-    {"bf16",   "bf16",   NULL,   NULL,   NULL,   NULL,   NULL,   "bf16"},
-    {"q4_0",   "q4_0",   NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-    {"q4_1",   "q4_1",   NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-    {"q5_0",   "q5_0",   NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-    {"q5_1",   "q5_1",   NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-    {"q8_0",   "q8_0",   NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-    {"q2_k",   "q2_k",   NULL,   NULL,   NULL,   NULL,   "q3_k", "q8_0"},
-    {"q3_k_s", "q3_k",   NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-    {"q3_k_m", "q3_k",   "q4_k", NULL,   "q5_k", "q4_k", NULL,   "q8_0"},
-    {"q3_k_l", "q3_k",   "q4_k", "q4_k", NULL,   NULL,   "q4_k", "q8_0"},
-    {"q4_k_s", "q4_k",   NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-    {"q4_k_m", "q4_k",   "q5_k", NULL,   "q6_k", "q5_k", NULL,   "q8_0"},
-    {"q5_k_s", "q5_k",   NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-    {"q5_k_m", "q5_k",   "q6_k", NULL,   NULL,   "q6_k", NULL,   "q8_0"},
-    {"q6_k",   "q6_k",   NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-    {"iq4_nl", "iq4_nl", NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-    {"iq4_xs", "iq4_xs", NULL,   NULL,   NULL,   NULL,   NULL,   "q8_0"},
-};
+/* A number type that is no mix: all matrices take it. NULL: no such type, or not one of files. */
+static const fal_type *plain_type(const char *name) {
+    const fal_type *type = fal_mix_by_name(name) ? NULL : fal_type_by_name(name);
+    return type && type->in_files ? type : NULL;
+}
 
 const char *synthetic_recipe_at(int index) {
-    return index < (int)(sizeof recipes / sizeof *recipes) ? recipes[index].name : NULL;
-}
-
-static bool gets_more_bits(int layer, int n_layers) {
-    int eighth = n_layers / 8;
-    return layer < eighth || layer >= 7 * n_layers / 8 || (layer - eighth) % 3 == 2;
-}
-
-static const char *type_wanted(const recipe *r, part where, int layer, int n_layers) {
-    const char *wanted = NULL;
-    if (where == OUTPUT) wanted = r->output;
-    if (where == ATTN_QKV) wanted = r->attn_qkv;
-    if (where == ATTN_OUTPUT) wanted = r->attn_output;
-    if (where == FFN_DOWN) {
-        wanted = r->down;
-        if (r->down_more && gets_more_bits(layer, n_layers)) wanted = r->down_more;
-        if (r->down_first && layer < n_layers / 16) wanted = r->down_first;
+    int left = index - fal_mix_count();
+    if (left < 0) return fal_mix_at(index)->name;
+    for (int i = 0; i < fal_type_count(); i++) {
+        const fal_type *type = plain_type(fal_type_at(i)->name);
+        if (type && left-- == 0) return type->name;
     }
-    return wanted ? wanted : r->most;
+    return NULL;
 }
-
-/* What stands in for a type whose block does not divide the row. */
-static const fal_type *type_for(const char *wanted, int64_t n_cols) {
-    static const char *const fallbacks[][2] = {
-        {"q2_k",   "iq4_nl"},
-        {"q3_k",   "iq4_nl"},
-        {"q4_k",   "q5_0"  },
-        {"q5_k",   "q5_1"  },
-        {"q6_k",   "q8_0"  },
-        {"iq4_xs", "iq4_nl"},
-    };
-    const fal_type *type = fal_type_by_name(wanted);
-    if (!type || n_cols % type->weights_per_block == 0) return type;
-    for (size_t i = 0; i < sizeof fallbacks / sizeof *fallbacks; i++) {
-        if (strcmp(fallbacks[i][0], wanted) == 0) return type_for(fallbacks[i][1], n_cols);
-    }
-    return fal_type_by_name("f16");
-}
-
-/* One tensor of the file to be. */
-typedef struct entry {
-    char name[64];
-    const fal_type *type;
-    int n_dims;
-    int64_t shape[2];
-} entry;
 
 typedef struct writing {
     const synthetic_shape *shape;
-    const recipe *recipe;
+    const char *recipe;
     int n_layers;
     fal_gguf_writer *writer;
-    entry *entries;
-    size_t n_entries, capacity;
+    fal_plan_tensor *tensors;
+    char (*names)[64]; /* of the tensors */
+    fal_plan_entry *plan;
+    size_t n_tensors;
     void *stretch[64]; /* encoded weights by the type's place in the list; made when first needed */
     fal_random random;
 } writing;
 
-static fal_status add_entry(writing *w, entry e, fal_error *err) {
-    if (!fal_grow((void **)&w->entries, &w->capacity, w->n_entries + 1, sizeof *w->entries))
-        return fal_fail_memory(err, 0);
-    w->entries[w->n_entries++] = e;
-    return fal_gguf_add_tensor(w->writer, e.name, e.type, e.n_dims, e.shape, err);
-}
-
-static fal_status add_matrix(writing *w, const char *name, part where, int layer, int64_t n_rows,
-                             int64_t n_cols, fal_error *err) {
-    entry e = {
-        .n_dims = 2, .shape = {n_rows, n_cols}
-    };
-    e.type = type_for(type_wanted(w->recipe, where, layer, w->n_layers), n_cols);
+/* layer -1: outside the layers. n_rows 0: a vector. */
+static void add(writing *w, int layer, const char *name, int64_t n_rows, int64_t n_cols) {
+    char *own = w->names[w->n_tensors];
     if (layer < 0) {
-        snprintf(e.name, sizeof e.name, "%s.weight", name);
+        snprintf(own, sizeof *w->names, "%s", name);
     } else {
-        snprintf(e.name, sizeof e.name, "blk.%d.%s.weight", layer, name);
+        snprintf(own, sizeof *w->names, "blk.%d.%s", layer, name);
     }
-    return add_entry(w, e, err);
+    fal_plan_tensor tensor = {.name = own, .source = fal_type_by_id(FAL_TYPE_F32)};
+    tensor.n_dims = n_rows ? 2 : 1;
+    tensor.shape[0] = n_rows ? n_rows : n_cols;
+    tensor.shape[1] = n_rows ? n_cols : 1;
+    tensor.shape[2] = tensor.shape[3] = 1;
+    w->tensors[w->n_tensors++] = tensor;
 }
 
-static fal_status add_norm(writing *w, const char *prefix, const char *name, fal_error *err) {
-    static const char *const kinds[] = {"weight", "bias"};
-    for (int i = 0; i < 2; i++) {
-        entry e = {.type = fal_type_by_id(FAL_TYPE_F32), .n_dims = 1, .shape = {w->shape->d_model}};
-        snprintf(e.name, sizeof e.name, "%s%s.%s", prefix, name, kinds[i]);
-        FAL_TRY(add_entry(w, e, err));
-    }
-    return FAL_OK;
-}
-
-static fal_status add_tensors(writing *w, fal_error *err) {
+static void add_all(writing *w) {
     const synthetic_shape *s = w->shape;
     int64_t d = s->d_model, qkv_rows = d / s->n_heads * (s->n_heads + 2 * s->n_kv_heads);
-    FAL_TRY(add_matrix(w, "token_embd", TOKEN_EMBD, -1, s->n_vocab, d, err));
+    add(w, -1, "token_embd.weight", s->n_vocab, d);
     for (int layer = 0; layer < w->n_layers; layer++) {
-        char prefix[32];
-        snprintf(prefix, sizeof prefix, "blk.%d.", layer);
-        FAL_TRY(add_norm(w, prefix, "attn_norm", err));
-        if (s->has_two_norms) FAL_TRY(add_norm(w, prefix, "attn_norm_2", err));
-        FAL_TRY(add_matrix(w, "attn_qkv", ATTN_QKV, layer, qkv_rows, d, err));
-        FAL_TRY(add_matrix(w, "attn_output", ATTN_OUTPUT, layer, d, d, err));
-        FAL_TRY(add_matrix(w, "ffn_up", FFN_UP, layer, s->d_ff, d, err));
-        FAL_TRY(add_matrix(w, "ffn_down", FFN_DOWN, layer, d, s->d_ff, err));
+        add(w, layer, "attn_norm.weight", 0, d);
+        add(w, layer, "attn_norm.bias", 0, d);
+        if (s->has_two_norms) {
+            add(w, layer, "attn_norm_2.weight", 0, d);
+            add(w, layer, "attn_norm_2.bias", 0, d);
+        }
+        add(w, layer, "attn_qkv.weight", qkv_rows, d);
+        add(w, layer, "attn_output.weight", d, d);
+        add(w, layer, "ffn_up.weight", s->d_ff, d);
+        add(w, layer, "ffn_down.weight", d, s->d_ff);
     }
-    FAL_TRY(add_norm(w, "", "output_norm", err));
-    return add_matrix(w, "output", OUTPUT, -1, s->n_vocab, d, err);
+    add(w, -1, "output_norm.weight", 0, d);
+    add(w, -1, "output_norm.bias", 0, d);
+    add(w, -1, "output.weight", s->n_vocab, d);
+}
+
+/* The tensors and their types: those that a quantizer would choose. */
+static fal_status plan_tensors(writing *w, fal_error *err) {
+    size_t most = 8 * (size_t)w->n_layers + 4;
+    w->tensors = fal_alloc(most, sizeof *w->tensors);
+    w->names = fal_alloc(most, sizeof *w->names);
+    w->plan = fal_alloc(most, sizeof *w->plan);
+    if (!w->tensors || !w->names || !w->plan) return fal_fail_memory(err, most);
+    add_all(w);
+    fal_type_wish wish = {".", plain_type(w->recipe)};
+    fal_plan_options options = {.mix = fal_mix_by_name(wish.type ? "q8_0" : w->recipe),
+                                .architecture = "falcon",
+                                .n_layers = w->n_layers,
+                                .wishes = &wish,
+                                .n_wishes = wish.type ? 1 : 0};
+    if (!options.mix) return fal_fail(err, FAL_E_ARGUMENT, "no type is called '%s'", w->recipe);
+    FAL_TRY(fal_type_plan_make(w->plan, w->tensors, w->n_tensors, &options, err));
+    for (size_t i = 0; i < w->n_tensors; i++) {
+        const fal_plan_tensor *t = &w->tensors[i];
+        FAL_TRY(fal_gguf_add_tensor(w->writer, t->name, w->plan[i].used, t->n_dims, t->shape, err));
+    }
+    return FAL_OK;
 }
 
 static void set_keys(writing *w) {
     const synthetic_shape *s = w->shape;
     fal_gguf_writer *out = w->writer;
     char name[80];
-    int length = snprintf(name, sizeof name, "synthetic %s, %d layers, %s", s->name, w->n_layers,
-                          w->recipe->name);
+    int length =
+        snprintf(name, sizeof name, "synthetic %s, %d layers, %s", s->name, w->n_layers, w->recipe);
     fal_gguf_set_string(out, "general.architecture", "falcon", 6);
     fal_gguf_set_string(out, "general.name", name, (size_t)length);
     fal_gguf_set_u32(out, "falcon.context_length", 8192);
@@ -274,22 +218,23 @@ static fal_status stretch_of(writing *w, const fal_type *type, const char **out,
 }
 
 /* Norms are one and zero, as they are before training. */
-static fal_status write_norm(writing *w, const entry *e, fal_error *err) {
-    float value = strstr(e->name, ".bias") ? 0.0f : 1.0f;
-    for (int64_t i = 0; i < e->shape[0]; i++)
+static fal_status write_norm(writing *w, const fal_plan_tensor *t, fal_error *err) {
+    float value = strstr(t->name, ".bias") ? 0.0f : 1.0f;
+    for (int64_t i = 0; i < t->shape[0]; i++)
         FAL_TRY(fal_gguf_write_data(w->writer, &value, sizeof value, err));
     return FAL_OK;
 }
 
-static fal_status write_matrix(writing *w, const entry *e, fal_error *err) {
+static fal_status write_matrix(writing *w, const fal_plan_tensor *t, const fal_type *type,
+                               fal_error *err) {
     const char *stretch;
-    FAL_TRY(stretch_of(w, e->type, &stretch, err));
-    int64_t n_stretch = STRETCH_WEIGHTS / e->type->weights_per_block;
-    int64_t left = e->shape[0] * e->shape[1] / e->type->weights_per_block;
+    FAL_TRY(stretch_of(w, type, &stretch, err));
+    int64_t n_stretch = STRETCH_WEIGHTS / type->weights_per_block;
+    int64_t left = t->shape[0] * t->shape[1] / type->weights_per_block;
     int64_t from = (int64_t)(fal_random_u64(&w->random) % (uint64_t)n_stretch);
+    size_t block = (size_t)type->bytes_per_block;
     while (left > 0) {
         int64_t n = n_stretch - from < left ? n_stretch - from : left;
-        size_t block = (size_t)e->type->bytes_per_block;
         FAL_TRY(
             fal_gguf_write_data(w->writer, stretch + (size_t)from * block, (size_t)n * block, err));
         left -= n;
@@ -302,27 +247,25 @@ static fal_status write_all(writing *w, const char *path, fal_error *err) {
     FAL_TRY(fal_gguf_writer_open(&w->writer, err));
     set_keys(w);
     FAL_TRY(set_vocabulary(w, err));
-    FAL_TRY(add_tensors(w, err));
+    FAL_TRY(plan_tensors(w, err));
     FAL_TRY(fal_gguf_writer_begin(w->writer, path, err));
-    for (size_t i = 0; i < w->n_entries; i++) {
-        const entry *e = &w->entries[i];
-        FAL_TRY(e->n_dims == 1 ? write_norm(w, e, err) : write_matrix(w, e, err));
+    for (size_t i = 0; i < w->n_tensors; i++) {
+        const fal_plan_tensor *t = &w->tensors[i];
+        FAL_TRY(t->n_dims == 1 ? write_norm(w, t, err) : write_matrix(w, t, w->plan[i].used, err));
     }
     return fal_gguf_writer_commit(w->writer, err);
 }
 
 fal_status synthetic_model_write(const char *path, const synthetic_shape *shape, int n_layers,
-                                 const char *recipe_name, fal_error *err) {
-    writing w = {.shape = shape, .n_layers = n_layers > 0 ? n_layers : shape->n_layers};
-    for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
-        if (strcmp(recipes[i].name, recipe_name) == 0) w.recipe = &recipes[i];
-    }
-    if (!w.recipe) return fal_fail(err, FAL_E_ARGUMENT, "no type is called '%s'", recipe_name);
-    w.random = fal_random_seeded(1, 0);
+                                 const char *recipe, fal_error *err) {
+    writing w = {.shape = shape, .recipe = recipe, .random = fal_random_seeded(1, 0)};
+    w.n_layers = n_layers > 0 ? n_layers : shape->n_layers;
     fal_status status = write_all(&w, path, err);
     fal_gguf_writer_close(w.writer);
     for (size_t i = 0; i < sizeof w.stretch / sizeof *w.stretch; i++)
         fal_free(w.stretch[i]);
-    fal_free(w.entries);
+    fal_free(w.plan);
+    fal_free(w.names);
+    fal_free(w.tensors);
     return status;
 }

@@ -12,9 +12,9 @@ bench = sys.argv[1]
 QUICK = ["--prompt", "8", "--generate", "2", "--depth", "4", "--repeat", "1", "--threads", "2"]
 # What becomes of a recipe where rows of d_model are no multiple of 256 and rows of d_ff are: embedding, 4 x qkv, output,
 # up; down 2 x and 2 x; head. Layers 2 and 3 of four get more bits.
-ODD = {"q4_k_m": {"q5_0": 9, "q5_1": 4, "q5_k": 2, "q4_k": 2, "q8_0": 1, "f32": 10},
-       "q2_k": {"iq4_nl": 13, "q3_k": 4, "q8_0": 1, "f32": 10},
-       "q6_k": {"q8_0": 14, "q6_k": 4, "f32": 10}}
+ODD = {"Q4_K_M": {"q5_0": 9, "q5_1": 4, "q5_k": 2, "q4_k": 2, "q8_0": 1, "f32": 10},
+       "Q2_K": {"iq4_nl": 13, "q3_k": 4, "q8_0": 1, "f32": 10},
+       "Q6_K": {"q8_0": 14, "q6_k": 4, "f32": 10}}
 
 
 def run(*arguments, folder):
