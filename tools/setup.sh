@@ -13,9 +13,11 @@ ninja-build    runs the build
 pkg-config     finds the libraries
 libjansson-dev JSON
 libpcre2-dev   regular expressions with Unicode classes
+libyaml-dev    front matter of model cards
 libedit-dev    line editing in the terminal
 libcmocka-dev  unit tests
 python3        tests and checks
+gnuplot-nox    plots of published sets
 tmux           tests: a person at a terminal
 mandoc         tests: manual pages
 '
@@ -27,7 +29,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
     for tool in cc cmake ninja python3; do
         command -v $tool >/dev/null 2>&1 || lacks=yes
     done
-    pkg-config --exists jansson libpcre2-8 libedit cmocka 2>/dev/null || lacks=yes
+    pkg-config --exists jansson libpcre2-8 yaml-0.1 libedit cmocka 2>/dev/null || lacks=yes
     [ -n "$lacks" ] || exit 0
     echo "falconer needs these, named as in Debian; please see that they are there:"
     echo "$packages"

@@ -27,6 +27,9 @@ void fal_mapping_will_need(const fal_mapping *mapping, size_t offset, size_t len
 fal_status fal_file_read(char **out, size_t *length, const char *path, size_t max_bytes,
                          fal_error *err);
 
+/* Writes the whole of path, which is whole or untouched. data may be NULL for no bytes. Fails: IO, MEMORY. */
+fal_status fal_file_write(const char *path, const void *data, size_t length, fal_error *err);
+
 /* False also where the system does not tell. */
 bool fal_file_exists(const char *path);
 bool fal_file_is_directory(const char *path);

@@ -210,6 +210,15 @@ void fal_output_discard(fal_output *o) {
     output_close(o);
 }
 
+fal_status fal_file_write(const char *path, const void *data, size_t length, fal_error *err) {
+    fal_output *o = NULL;
+    FAL_TRY(fal_output_open(&o, path, err));
+    fal_status status = fal_output_write(o, data, length, err);
+    if (status == FAL_OK) return fal_output_commit(o, err);
+    fal_output_discard(o);
+    return status;
+}
+
 char *fal_path_join(const char *directory, const char *name) {
     size_t length = strlen(directory), bytes = length + strlen(name) + 2;
     char *path = fal_alloc(bytes, 1);
