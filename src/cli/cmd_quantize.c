@@ -78,8 +78,8 @@ static const fal_option_group groups[] = {
 static const fal_argument arguments[] = {
     {"IN",               FAL_OPTION_FILE, NULL, true,  "a GGUF file, a checkpoint folder, a config.json"},
     {"OUT.gguf|TYPE...", FAL_OPTION_TEXT, NULL, true,
-     "the file and its TYPE; TYPEs with --out-dir"                                                 },
-    {NULL,               FAL_OPTION_TEXT, NULL, false, NULL                                                 }
+     "the file and its TYPE; TYPEs with --out-dir"                                                      },
+    {NULL,               FAL_OPTION_TEXT, NULL, false, NULL                                             }
 };
 
 static const fal_example examples[] = {
