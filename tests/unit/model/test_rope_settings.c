@@ -55,9 +55,10 @@ static void test_joined_parameters(void **state) {
     assert_true(s.base == 500042 && n_context == 8192);
     assert_string_equal(s.method->name, "none");
     json_decref(config);
-    config = json_loads("{\"rope_scaling\": {\"rope_type\": null, \"type\": \"yarn\", \"factor\": 4, "
-                        "\"attention_factor\": 1.5, \"beta_fast\": 4, \"beta_slow\": 2}}",
-                        0, NULL);
+    config =
+        json_loads("{\"rope_scaling\": {\"rope_type\": null, \"type\": \"yarn\", \"factor\": 4, "
+                   "\"attention_factor\": 1.5, \"beta_fast\": 4, \"beta_slow\": 2}}",
+                   0, NULL);
     CHECK_OK(fal_rope_settings_from_hf(&s, config, &n_context, &err), &err);
     double frequency[32], usual[32], gain;
     CHECK_OK(fal_rope_settings_compute(&s, 64, 0, frequency, NULL, &gain, &err), &err);
@@ -142,8 +143,8 @@ static void test_keys_express_methods(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_configs),
-                                       cmocka_unit_test(test_joined_parameters), cmocka_unit_test(test_bad_configs),
-                                       cmocka_unit_test(test_keys_express_methods)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_configs), cmocka_unit_test(test_joined_parameters),
+        cmocka_unit_test(test_bad_configs), cmocka_unit_test(test_keys_express_methods)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
