@@ -14,7 +14,7 @@ findings = []
 def papers():
     yield from root.glob("*.md")
     for folder in ("docs", "src", "tests", "examples", "bench"):
-        yield from (root / folder).rglob("*.md")
+        yield from (root / folder).rglob("README.md" if folder == "src" else "*.md")
 
 
 def check_links(path):
