@@ -37,8 +37,8 @@ struct fal_queue {
     const fal_ops *ops;
     fal_device *device; /* NULL for the plan column */
     void *state; /* the backend's own; of the plan column, the device whose abilities are checked */
-    fal_error error; /* error.status is OK while nothing failed */
-    int layer;       /* label for messages; -1: outside the layers */
+    fal_error error;          /* error.status is OK while nothing failed */
+    int layer;                /* label for messages; -1: outside the layers */
     fal_on_linear *on_linear; /* NULL: nobody wants to know; the plan column tells nobody */
     void *on_linear_user;
 };

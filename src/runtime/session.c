@@ -22,7 +22,7 @@ struct fal_session {
     int n_batch;
     int32_t *tokens; /* [n_context] */
     size_t count;
-    size_t n_expected; /* dynamic methods count on at least so many tokens */
+    size_t n_expected;           /* dynamic methods count on at least so many tokens */
     int32_t *positions, *wanted; /* [n_batch] of the step at hand */
     double *frequency;           /* [head_dim / 2] */
     double gain;
