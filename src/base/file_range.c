@@ -49,7 +49,7 @@ fal_status fal_file_overwrite(const char *path, uint64_t at, const void *data, s
     return status;
 }
 
-fal_status fal_file_remove(const char *path, fal_error *err) {
+fal_status fal_file_unlink(const char *path, fal_error *err) {
     if (unlink(path) != 0) return fal_fail_errno(err, "cannot remove", path);
     fal_file_sync_folder(path);
     return FAL_OK;

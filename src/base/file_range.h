@@ -29,7 +29,7 @@ fal_status fal_file_overwrite(const char *path, uint64_t at, const void *data, s
                               fal_error *err);
 
 /* Removes the file at path, and syncs its folder. */
-fal_status fal_file_remove(const char *path, fal_error *err);
+fal_status fal_file_unlink(const char *path, fal_error *err);
 
 /* Copies bytes between open files (descriptors). Blocks are shared where the file system can and both offsets have the
  * same place in a block.

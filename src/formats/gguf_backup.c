@@ -80,7 +80,7 @@ static fal_status replace(const char *path, const char *saved, const fal_header_
             status == FAL_OK
             || fal_file_overwrite(path, 0, before, backup->before.length, NULL) == FAL_OK;
         if (is_whole) {
-            fal_status removed = fal_file_remove(saved, status == FAL_OK ? err : NULL);
+            fal_status removed = fal_file_unlink(saved, status == FAL_OK ? err : NULL);
             if (status == FAL_OK) status = removed;
         } else {
             fal_add_context(err, status, "the header is half written, its backup is '%s'", saved);
@@ -151,7 +151,7 @@ static fal_status recover(const char *path, const char *saved, fal_error *err) {
     fal_mapping_release(&file);
     if (status == FAL_OK && !is_done)
         status = fal_file_overwrite(path, 0, backup.before.data, backup.before.length, err);
-    if (status == FAL_OK) status = fal_file_remove(saved, err);
+    if (status == FAL_OK) status = fal_file_unlink(saved, err);
     fal_free(bytes);
     return status;
 }
