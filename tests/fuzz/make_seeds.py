@@ -180,7 +180,42 @@ def write_pickles():
     write("pickle", seeds)
 
 
+def importance_entry(name, n_chunks, values, n_values=None, n_name=None):
+    count = len(values) if n_values is None else n_values
+    head = struct.pack("<i", len(name) if n_name is None else n_name) + name + struct.pack("<ii", n_chunks, count)
+    return head + struct.pack(f"<{len(values)}f", *values)
+
+
+def importance_gguf(kind=b"imatrix", sums=b"a.in_sum2", counts=b"a.counts", n_counts=1, count=4.0):
+    values = [(b"general.type", 8, text(3, kind)), (b"imatrix.datasets", 9, array(3, 8, 1, text(3, b"text"))),
+              (b"imatrix.chunk_count", 4, struct.pack("<I", 2)), (b"imatrix.chunk_size", 4, struct.pack("<I", 2))]
+    data = struct.pack("<3f", 1, 2, 3).ljust(32, b"\0") + struct.pack("<f", count) * n_counts
+    return gguf(3, values, [(sums, (3, 1), 0, 0), (counts, (1, n_counts), 0, 32)], data.ljust(64, b"\0"))
+
+
+def write_importance():
+    one, two = importance_entry(b"blk.0.a", 2, [1, 2]), importance_entry(b"blk.1.b", 2, [3])
+    count, end = struct.pack("<i", 2), struct.pack("<ii", 2, 4) + b"text"
+    seeds = {
+        "whole": count + one + two + end, "no_end": count + one + two, "chunks_only": count + one + two + end[:4],
+        "empty": b"", "no_entries": bytes(4), "negative": b"\xff" * 4, "many": b"\xff\xff\xff\x7f" + one,
+        "twice": count + one + one, "behind": count + one + two + end + b"x", "short": count + one + two[:-1],
+        "name_length": count + one + importance_entry(b"b", 1, [1], n_name=-1),
+        "name_control": count + one + importance_entry(b"\n", 1, [1]),
+        "values": count + one + importance_entry(b"b", 1, [1], n_values=2 ** 31 - 1),
+        "no_values": count + one + importance_entry(b"b", 1, []), "chunks": count + one + importance_entry(b"b", -1, [1]),
+        "no_chunks": count + one + importance_entry(b"b", 0, [1]), "minus": count + one + importance_entry(b"b", 1, [-1]),
+        "nan": count + one + importance_entry(b"b", 1, [float("nan")]),
+        "gguf": importance_gguf(), "gguf_model": importance_gguf(b"model"), "gguf_no_counts": importance_gguf(counts=b"b.counts"),
+        "gguf_no_sums": importance_gguf(sums=b"a.in_sum"), "gguf_experts": importance_gguf(n_counts=3),
+        "gguf_uneven": importance_gguf(n_counts=2), "gguf_no_rows": importance_gguf(count=0.0),
+        "gguf_minus": importance_gguf(count=-1.0), "gguf_tiny": importance_gguf(count=1e-40),
+    }
+    write("importance", seeds)
+
+
 write_gguf()
 write_safetensors()
 write_torch_files()
 write_pickles()
+write_importance()
