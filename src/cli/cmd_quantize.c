@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/quantize_report.h"
 #include "cli/terminal.h"
+#include "formats/importance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ enum {
 };
 
 typedef struct quantize_options {
-    const char *directory, *recipe, *output_type, *embedding_type, *split, *name;
+    const char *directory, *recipe, *output_type, *embedding_type, *split, *name, *importance;
     fal_texts tensor_types;
     int n_threads;
     bool dry_run, no_fallback, allow_requantize, force, quiet, json;
@@ -51,6 +52,8 @@ static const fal_option output_rows[] = {
 static const fal_option type_rows[] = {
     FAL_ROW_CHOICE("recipe", 0, AT(recipe), "NAME", recipe_choice,
                    "whose mixes: current or 2023 (current)"),
+    FAL_ROW(FILE, "imatrix", 0, AT(importance), "FILE",
+            "importance of columns, see falconer imatrix"),
     FAL_ROW(LIST, "tensor-type", 0, AT(tensor_types), "PATTERN=TYPE",
             "type of tensors so named; repeatable"),
     FAL_ROW_CHOICE("output-type", 0, AT(output_type), "TYPE", type_choice,
@@ -98,6 +101,7 @@ typedef struct job {
     size_t n_outputs;
     fal_type_wish *wishes;
     char *wish_text; /* where the patterns of the wishes point */
+    fal_importance importance;
     fal_progress progress;
 } job;
 
@@ -197,7 +201,8 @@ static fal_status add_output(job *j, const char *source, const char *path, const
                  .output_type = o->output_type ? fal_type_by_name(o->output_type) : NULL,
                  .embedding_type = o->embedding_type ? fal_type_by_name(o->embedding_type) : NULL,
                  .wishes = j->wishes,
-                 .n_wishes = o->tensor_types.count}
+                 .n_wishes = o->tensor_types.count,
+                 .has_importance = o->importance != NULL}
     };
     return o->split ? read_size(o->split, &out->split_bytes, err) : FAL_OK;
 }
@@ -215,6 +220,17 @@ static fal_status add_outputs(job *j, const fal_parsed *parsed, fal_error *err) 
     for (int i = 1; i < parsed->n_arguments; i++)
         FAL_TRY(add_output(j, source, NULL, parsed->arguments[i], err));
     return FAL_OK;
+}
+
+static const float *find_importance(void *user, const char *tensor, int64_t n_cols) {
+    return fal_importance_find(user, tensor, n_cols);
+}
+
+static void advise(const job *j) {
+    for (size_t i = 0; i < j->n_outputs && !j->o->importance && !j->o->quiet; i++) {
+        if (strcmp(j->outputs[i].plan.mix->name, "Q2_K_S") == 0)
+            fal_terminal_notice("Q2_K_S without --imatrix loses much: see falconer imatrix");
+    }
 }
 
 /* Leaves out what is there already and whole; refuses to overwrite anything else unless told to. */
@@ -241,15 +257,19 @@ static fal_status run_job(job *j, const fal_parsed *parsed, fal_error *err) {
     const quantize_options *o = j->o;
     const fal_log log = {on_event, j};
     FAL_TRY(read_wishes(j, err));
+    if (o->importance) FAL_TRY(fal_importance_read(&j->importance, o->importance, err));
     FAL_TRY(add_outputs(j, parsed, err));
     FAL_TRY(fal_source_open(&j->source, parsed->arguments[0], o->dry_run, &log, err));
     const fal_quantize_options how = {.n_threads = o->n_threads,
                                       .name = o->name,
                                       .allow_requantize = o->allow_requantize,
                                       .no_fallback = o->no_fallback,
+                                      .find_importance = o->importance ? find_importance : NULL,
+                                      .importance = &j->importance,
                                       .on_progress = on_progress,
                                       .user = j};
     FAL_TRY(fal_quantize_print(j->source, j->outputs, j->n_outputs, &how, o->json, o->quiet, err));
+    advise(j);
     if (o->dry_run) return FAL_OK;
     FAL_TRY(skip_finished(j, &how, err));
     if (j->n_outputs == 0) return FAL_OK;
@@ -272,6 +292,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     for (size_t i = 0; i < j->n_outputs; i++)
         fal_free(j->paths[i]);
     fal_source_close(j->source);
+    fal_importance_release(&j->importance);
     fal_free(j->wish_text);
     fal_free(j->wishes);
     fal_free(j);
