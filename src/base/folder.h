@@ -10,6 +10,12 @@
  * Fails: ARGUMENT (something else has the name), IO, MEMORY. */
 fal_status fal_folder_make(const char *path, fal_error *err);
 
+/* What the symbolic link at path says, owned by the caller (fal_free); NULL for anything else. */
+char *fal_link_target(const char *path);
+
+/* Removes a file; one that is not there is fine. */
+void fal_file_remove(const char *path);
+
 /* Names in a folder. Zero-initialise; release accepts zero. */
 typedef struct fal_names {
     char **items; /* in byte order */

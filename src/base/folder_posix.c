@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static fal_status make_one(const char *path, fal_error *err) {
     if (mkdir(path, 0777) == 0 || fal_file_is_directory(path)) return FAL_OK;
@@ -29,6 +30,16 @@ fal_status fal_folder_make(const char *path, fal_error *err) {
     if (status == FAL_OK) status = make_one(part, err);
     fal_free(part);
     return status;
+}
+
+char *fal_link_target(const char *path) {
+    char target[4096];
+    ssize_t n = readlink(path, target, sizeof target);
+    return n < 0 ? NULL : fal_copy_string(target, (size_t)n);
+}
+
+void fal_file_remove(const char *path) {
+    (void)unlink(path);
 }
 
 static bool ends_in(const char *name, const char *suffix) {

@@ -110,6 +110,7 @@ static json_t *measuring_to_json(const fal_measuring *m) {
     set_number(o, "reference_perplexity_error", m->reference_perplexity_error);
     set_whole(o, "tokens_scored", m->n_scored);
     set_whole(o, "window", m->n_window);
+    set_whole(o, "windows_at_most", m->n_windows);
     set_whole(o, "threads", m->n_threads);
     set_whole(o, "prompt_tokens", m->n_prompt);
     set_whole(o, "answer_tokens", m->n_answer);
@@ -157,8 +158,8 @@ static double number_of(const json_t *object, const char *key) {
 
 static bool is_same_way(const json_t *o, const fal_measuring *m) {
     return says(o, "text_sha256", m->text_sha256) && says(o, "reference_type", m->reference_type)
-           && says(o, "kernels", m->kernel_set) && counts(o, "tokens_scored", m->n_scored)
-           && counts(o, "window", m->n_window) && counts(o, "threads", m->n_threads)
+           && says(o, "kernels", m->kernel_set) && counts(o, "window", m->n_window)
+           && counts(o, "windows_at_most", m->n_windows) && counts(o, "threads", m->n_threads)
            && counts(o, "prompt_tokens", m->n_prompt) && counts(o, "answer_tokens", m->n_answer);
 }
 
@@ -196,6 +197,7 @@ int fal_set_take_measured(fal_set *set, const char *path) {
     }
     if (n_taken > 0) {
         set->measuring.reference_perplexity = perplexity;
+        set->measuring.n_scored = json_integer_value(json_object_get(how, "tokens_scored"));
         set->measuring.reference_perplexity_error = number_of(how, "reference_perplexity_error");
     }
     json_decref(all);

@@ -35,6 +35,7 @@ typedef struct fal_measuring {
     double reference_perplexity, reference_perplexity_error;
     int64_t n_scored; /* tokens that quality was measured on */
     int n_window;     /* tokens of a window */
+    int n_windows;    /* most windows; 0: all of the text */
     int n_threads, n_prompt, n_answer;
 } fal_measuring;
 
