@@ -28,9 +28,9 @@ static const fal_option_group groups[] = {
 };
 
 static const fal_example examples[] = {
-    {"falconer compare -m falcon-7b-bf16.gguf -m falcon-7b-Q4_K_M.gguf -f text",
-     "What quantization has changed:"                                                },
-    {NULL,                                                                       NULL}
+    {"falconer compare -m falcon-bf16.gguf -m falcon-Q4_K_M.gguf -f text",
+     "What quantization has changed:"                                          },
+    {NULL,                                                                 NULL}
 };
 
 static json_t *perplexity_json(const fal_eval_perplexity_result *r) {

@@ -32,9 +32,9 @@ static const fal_option_group groups[] = {
 };
 
 static const fal_example examples[] = {
-    {"falconer imatrix -m falcon-7b-bf16.gguf -f calibration.txt -o falcon-7b.imatrix",
-     "For falconer quantize --imatrix:"                                                     },
-    {NULL,                                                                              NULL}
+    {"falconer imatrix -m falcon-bf16.gguf -f text -o falcon.imatrix",
+     "For falconer quantize --imatrix:"                                    },
+    {NULL,                                                             NULL}
 };
 
 static fal_status print_result(const imatrix_options *o, const fal_importance *made, double seconds,
