@@ -325,9 +325,8 @@ static void test_refusals(void **state) {
     CHECK_STATUS(fal_eval_perplexity(model, tokens, N_TOKENS, &how, &r, &err), FAL_E_ARGUMENT, &err,
                  "stride 31");
     how.stride = 0;
-    if (fal_model_info_get(small)->n_vocab != n_vocab)
-        CHECK_STATUS(fal_eval_compare(model, small, tokens, N_TOKENS, &how, &c, &err),
-                     FAL_E_ARGUMENT, &err, "vocabularies differ");
+    CHECK_STATUS(fal_eval_compare(model, small, tokens, N_TOKENS, &how, &c, &err), FAL_E_ARGUMENT,
+                 &err, "vocabularies differ: 512 tokens in one, 288 in the other");
     /* The last token of a window is never fed, only scored. */
     tokens[29] = n_vocab;
     CHECK_STATUS(fal_eval_perplexity(model, tokens, N_TOKENS, &how, &r, &err), FAL_E_ARGUMENT, &err,
