@@ -106,13 +106,11 @@ static int32_t special_id(const fal_vocabulary *v, int32_t own, int32_t by_confi
     return is_control ? by_config : find_token(v, "<|endoftext|>");
 }
 
-static void write_chat(fal_gguf_writer *w, const fal_vocabulary *v) {
-    if (v->chat_template) {
-        set_text(w, "tokenizer.chat_template", v->chat_template);
-    } else if (find_token(v, "<start_user>") >= 0 && find_token(v, "<start_assistant>") >= 0
-               && find_token(v, "<end_message>") >= 0) {
-        set_text(w, "tokenizer.chat_template", alfred_template);
-    }
+const char *fal_metadata_chat_template(const fal_vocabulary *v) {
+    if (v->chat_template) return v->chat_template;
+    bool is_alfred = find_token(v, "<start_user>") >= 0 && find_token(v, "<start_assistant>") >= 0
+                     && find_token(v, "<end_message>") >= 0;
+    return is_alfred ? alfred_template : NULL;
 }
 
 void fal_metadata_write_vocabulary(fal_gguf_writer *w, const fal_vocabulary *v,
@@ -128,7 +126,8 @@ void fal_metadata_write_vocabulary(fal_gguf_writer *w, const fal_vocabulary *v,
     set_id(w, "tokenizer.ggml.unknown_token_id", v->unknown);
     set_id(w, "tokenizer.ggml.padding_token_id", v->padding);
     if (v->add_bos) fal_gguf_set_bool(w, "tokenizer.ggml.add_bos_token", true);
-    write_chat(w, v);
+    const char *chat_template = fal_metadata_chat_template(v);
+    if (chat_template) set_text(w, "tokenizer.chat_template", chat_template);
 }
 
 void fal_folder_name(const char *directory, char *out, size_t size) {

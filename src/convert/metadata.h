@@ -18,6 +18,9 @@ fal_status fal_metadata_write_rope(fal_gguf_writer *w, const fal_arch *arch, con
 void fal_metadata_write_vocabulary(fal_gguf_writer *w, const fal_vocabulary *v,
                                    const fal_params *p);
 
+/* The vocabulary's chat template, or Alfred's if it lacks one and has Alfred's chat tokens; borrowed. NULL: none. */
+const char *fal_metadata_chat_template(const fal_vocabulary *v);
+
 /* The last part of a folder's path, without slashes; "model" for "." and "/". */
 void fal_folder_name(const char *directory, char *out, size_t size);
 
