@@ -34,7 +34,7 @@ fal_status fal_file_write(const char *path, const void *data, size_t length, fal
 bool fal_file_exists(const char *path);
 bool fal_file_is_directory(const char *path);
 
-/* Writes "<path>.partial-<pid>-<n>" beside path; commit syncs and renames, so that path is whole or untouched. */
+/* A link is followed; what is there and no regular file is refused (ARGUMENT). Writes "<path>.partial-<pid>-<n>" beside path; commit syncs and renames, so that path is whole or untouched. */
 typedef struct fal_output fal_output;
 fal_status fal_output_open(fal_output **out, const char *path, fal_error *err);
 fal_status fal_output_write(fal_output *o, const void *data, size_t length, fal_error *err);

@@ -1,5 +1,7 @@
 /* Body of file.h for POSIX systems. Outputs are written beside their final name, synced and renamed; the directory is
  * synced too, so that a crash leaves the former file or the whole one. */
+#define _XOPEN_SOURCE 700 /* realpath */
+
 #include "base/alloc.h"
 #include "base/file.h"
 
@@ -111,25 +113,43 @@ static void output_close(fal_output *o) {
     fal_free(o);
 }
 
+/* Where an output goes: through a link to what it points at; never in place of a device, a pipe or a folder. */
+static fal_status resolve_output(char **out, const char *path, fal_error *err) {
+    struct stat facts;
+    *out = NULL;
+    if (stat(path, &facts) != 0) {
+        *out = fal_copy_string(path, strlen(path));
+        return *out ? FAL_OK : fal_fail_memory(err, strlen(path));
+    }
+    if (!S_ISREG(facts.st_mode))
+        return fal_fail(err, FAL_E_ARGUMENT, "'%s' is not a regular file", path);
+    char *resolved = realpath(path, NULL);
+    if (!resolved) return fal_fail_errno(err, "cannot follow", path);
+    *out = fal_copy_string(resolved, strlen(resolved));
+    free(resolved);
+    return *out ? FAL_OK : fal_fail_memory(err, strlen(path));
+}
+
 fal_status fal_output_open(fal_output **out, const char *path, fal_error *err) {
     *out = NULL;
     fal_output *o = fal_alloc(1, sizeof *o);
     if (!o) return fal_fail_memory(err, sizeof *o);
     o->file = -1;
-    size_t length = strlen(path);
-    o->path = fal_copy_string(path, length);
-    o->partial = fal_alloc(length + 40, 1);
-    if (!o->path || !o->partial) {
+    fal_status status = resolve_output(&o->path, path, err);
+    size_t bytes = status == FAL_OK ? strlen(o->path) + 40 : 0;
+    if (status == FAL_OK) o->partial = fal_alloc(bytes, 1);
+    if (status == FAL_OK && !o->partial) status = fal_fail_memory(err, bytes);
+    if (status != FAL_OK) {
         output_close(o);
-        return fal_fail_memory(err, length);
+        return status;
     }
     /* Never through somebody else's file or link: a name that exists is left alone. */
     for (int i = 0; i < MAX_PARTIALS && o->file < 0 && (i == 0 || errno == EEXIST); i++) {
-        snprintf(o->partial, length + 40, "%s.partial-%ld-%d", path, (long)getpid(), i);
+        snprintf(o->partial, bytes, "%s.partial-%ld-%d", o->path, (long)getpid(), i);
         o->file = open(o->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     }
     if (o->file < 0) {
-        fal_status status = fal_fail_errno(err, "cannot create", o->partial);
+        status = fal_fail_errno(err, "cannot create", path);
         output_close(o);
         return status;
     }
@@ -142,7 +162,7 @@ fal_status fal_output_write(fal_output *o, const void *data, size_t length, fal_
     while (length > 0) {
         ssize_t n = write(o->file, bytes, length);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fal_fail_errno(err, "cannot write", o->partial);
+        if (n < 0) return fal_fail_errno(err, "cannot write", o->path);
         bytes += n;
         length -= (size_t)n;
         o->position += (uint64_t)n;
@@ -189,9 +209,9 @@ void fal_file_sync_folder(const char *path) {
 
 fal_status fal_output_commit(fal_output *o, fal_error *err) {
     fal_status status = FAL_OK;
-    if (fsync(o->file) != 0) status = fal_fail_errno(err, "cannot sync", o->partial);
+    if (fsync(o->file) != 0) status = fal_fail_errno(err, "cannot sync", o->path);
     if (close(o->file) != 0 && status == FAL_OK)
-        status = fal_fail_errno(err, "cannot close", o->partial);
+        status = fal_fail_errno(err, "cannot close", o->path);
     o->file = -1;
     if (status == FAL_OK && rename(o->partial, o->path) != 0)
         status = fal_fail_errno(err, "cannot rename to", o->path);

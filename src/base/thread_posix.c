@@ -5,6 +5,7 @@
 #include "base/thread.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -71,6 +72,16 @@ static void start_run(fal_pool *pool) {
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* Signals belong to the program's own threads: a handler that runs on a worker meets data it does not expect. */
+static int start_worker(worker *w) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int number = pthread_create(&w->thread, NULL, work, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return number;
+}
+
 fal_status fal_pool_open(fal_pool **out, int n_threads, fal_error *err) {
     *out = NULL;
     if (n_threads == 0) n_threads = fal_usable_cores();
@@ -92,7 +103,7 @@ fal_status fal_pool_open(fal_pool **out, int n_threads, fal_error *err) {
     pthread_cond_init(&pool->finished, NULL);
     for (int i = 0; i < n_threads - 1; i++) {
         workers[i] = (worker){.pool = pool, .index = i + 1};
-        int number = pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+        int number = start_worker(&workers[i]);
         if (number != 0) {
             fal_pool_close(pool);
             return fal_fail(err, FAL_E_IO, "cannot start thread %d of %d: %s", i + 2, n_threads,

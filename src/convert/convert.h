@@ -14,7 +14,7 @@ typedef bool fal_on_convert(void *user, const char *tensor, uint64_t bytes_done,
                             uint64_t bytes_total);
 
 typedef struct fal_convert_options {
-    const char *type; /* "f32", "f16", "bf16"; NULL: "bf16" */
+    const char *type; /* "f32", "f16", "bf16"; NULL: the checkpoint's own precision */
     const char *name; /* general.name; NULL: the folder's */
     fal_on_convert *on_progress;
     void *user;

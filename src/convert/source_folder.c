@@ -25,7 +25,7 @@ typedef struct folder {
     fal_params params;
     json_t *config;
     fal_checkpoint *checkpoint;
-    fal_vocabulary vocabulary;
+    fal_tokenizer *tokenizer; /* NULL: the folder has none and needs none */
     folder_tensor *sources;   /* [n_tensors] */
     fal_plan_tensor *tensors; /* [n_tensors] */
     int n_tensors;
@@ -187,7 +187,8 @@ static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *na
     const folder *c = state;
     fal_metadata_write(w, c->arch, &c->params, name ? name : c->directory_name);
     FAL_TRY(fal_metadata_write_rope(w, c->arch, &c->params, err));
-    if (c->vocabulary.n_tokens > 0) fal_metadata_write_vocabulary(w, &c->vocabulary, &c->params);
+    if (c->tokenizer)
+        fal_metadata_write_vocabulary(w, fal_tokenizer_vocabulary(c->tokenizer), &c->params);
     return FAL_OK;
 }
 
@@ -261,17 +262,25 @@ static void close_folder(void *state) {
     fal_free(c->tensors);
     fal_free(c->sources);
     fal_checkpoint_close(c->checkpoint);
-    fal_vocabulary_release(&c->vocabulary);
+    fal_tokenizer_close(c->tokenizer);
     json_decref(c->config);
     fal_free(c);
 }
 
 static const fal_source_kind folder_kind = {close_folder, read_rows, write_metadata};
 
-/* The vocabulary, if there is one; without weights it may be missing. */
+/* The vocabulary, if there is one; without weights it may be missing. A tokenizer is made of it, so that what could not be
+ * opened later is refused here. */
 static fal_status read_vocabulary(folder *c, const char *directory, fal_error *err) {
-    fal_status status = fal_tokenizer_json_read(&c->vocabulary, directory, c->params.n_vocab, err);
-    return status == FAL_E_NOT_FOUND && !c->has_weights ? FAL_OK : status;
+    fal_vocabulary v = {0};
+    fal_status status = fal_tokenizer_json_read(&v, directory, c->params.n_vocab, err);
+    if (status == FAL_E_NOT_FOUND && !c->has_weights) return FAL_OK;
+    if (status == FAL_OK) {
+        status = fal_tokenizer_from_vocabulary(&c->tokenizer, &v, err);
+        fal_add_context(err, status, "%s/tokenizer.json", c->directory_name);
+    }
+    fal_vocabulary_release(&v);
+    return status;
 }
 
 fal_status fal_source_open_folder(fal_source *s, const char *directory, bool shapes_only,

@@ -159,6 +159,9 @@ static fal_status open_model(fal_model *m, const char *path, const fal_model_opt
     FAL_TRY(fal_gguf_open(&m->file, path, err));
     FAL_TRY(find_arch(m, err));
     FAL_TRY(fal_metadata_check_kinds(m->file, err));
+    if (fal_gguf_tensor_count(m->file) == 0)
+        return fal_fail(err, FAL_E_FORMAT,
+                        "the file holds a vocabulary or metadata, but no weights");
     FAL_TRY(m->arch->params_from_gguf(&m->params, m->file, err));
     FAL_TRY(fal_params_check(&m->params, err));
     FAL_TRY(fal_tokenizer_open(&m->tokenizer, m->file, err));
@@ -195,7 +198,7 @@ fal_status fal_model_open(fal_model **out, const char *path, const fal_model_opt
     fal_status status = open_model(m, path, options ? options : &defaults, err);
     if (status != FAL_OK) {
         /* The reader of the file names it already. */
-        if (m->file) fal_add_context(err, status, "%s", path);
+        if (m->file && err && !strstr(err->message, path)) fal_add_context(err, status, "%s", path);
         fal_model_close(m);
         return status;
     }

@@ -86,7 +86,10 @@ static fal_status read_merge(int32_t found[3], const fal_vocabulary *v, const fa
     memcpy(*joined + left, space + 1, right);
     FAL_TRY(find_part(&found[0], ids, (fal_slice){text.data, left}, merge, "left part", err));
     FAL_TRY(find_part(&found[1], ids, (fal_slice){space + 1, right}, merge, "right part", err));
-    return find_part(&found[2], ids, (fal_slice){*joined, left + right}, merge, "result", err);
+    /* Files that give a token another meaning (Alfred's chat tokens replace words) may keep the merge that made it: it
+     * can never be applied. */
+    found[2] = fal_string_map_find(ids, (fal_slice){*joined, left + right});
+    return FAL_OK;
 }
 
 static fal_status add_merges(fal_bpe *b, const fal_vocabulary *v, const fal_string_map *ids,
@@ -97,6 +100,7 @@ static fal_status add_merges(fal_bpe *b, const fal_vocabulary *v, const fal_stri
     for (size_t i = 0; i < v->n_merges; i++) {
         int32_t found[3] = {-1, -1, -1};
         FAL_TRY_OUT(read_merge(found, v, ids, i, &joined, &capacity, err));
+        if (found[2] < 0) continue;
         if (!takes_part(v, found[0]) || !takes_part(v, found[1]) || !takes_part(v, found[2]))
             continue;
         pair_slot *slot = probe(b, pair_of(found[0], found[1]));

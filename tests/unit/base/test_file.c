@@ -253,11 +253,14 @@ static void outputs_that_cannot_be(void **state) {
     snprintf(missing, sizeof missing, "%s/no/such/folder", folder);
     CHECK_STATUS(fal_output_open(&o, missing, &err), FAL_E_NOT_FOUND, &err, missing);
     assert_null(o);
-    /* A directory stands where the file should go: the rename fails, and the partial file is removed. */
-    assert_int_equal(mkdir(other, 0700), 0);
+    /* A directory comes to stand where the file should go: the rename fails, and the partial file is removed. */
     CHECK_OK(fal_output_open(&o, other, &err), &err);
+    assert_int_equal(mkdir(other, 0700), 0);
     CHECK_OK(fal_output_write(o, "x", 1, &err), &err);
     CHECK_STATUS(fal_output_commit(o, &err), FAL_E_IO, &err, other);
+    /* Nothing but a regular file is ever replaced. */
+    CHECK_STATUS(fal_output_open(&o, other, &err), FAL_E_ARGUMENT, &err, "not a regular file");
+    CHECK_STATUS(fal_output_open(&o, "/dev/null", &err), FAL_E_ARGUMENT, &err, "/dev/null");
     assert_int_equal(count_entries(), 1);
     long before = fal_alloc_live();
     for (int n = 1; n <= 3; n++) {
@@ -266,6 +269,26 @@ static void outputs_that_cannot_be(void **state) {
     }
     fal_alloc_fail_at(0);
     assert_int_equal(fal_alloc_live(), before);
+}
+
+/* What a link points at is written, the link stays. */
+static void outputs_follow_links(void **state) {
+    (void)state;
+    fal_output *o;
+    fal_error err = {0};
+    CHECK_OK(fal_output_open(&o, path, &err), &err);
+    CHECK_OK(fal_output_commit(o, &err), &err);
+    assert_int_equal(symlink(path, other), 0);
+    CHECK_OK(fal_output_open(&o, other, &err), &err);
+    CHECK_OK(fal_output_write(o, "xyz", 3, &err), &err);
+    CHECK_OK(fal_output_commit(o, &err), &err);
+    struct stat facts;
+    assert_int_equal(lstat(other, &facts), 0);
+    assert_true(S_ISLNK(facts.st_mode));
+    assert_int_equal(stat(path, &facts), 0);
+    assert_int_equal(facts.st_size, 3);
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(unlink(path), 0);
 }
 
 static void paths(void **state) {
@@ -305,6 +328,7 @@ int main(void) {
         cmocka_unit_test_teardown(a_killed_writer_leaves_the_former_file, empty_folder),
         cmocka_unit_test_teardown(a_full_disk_leaves_the_former_file, empty_folder),
         cmocka_unit_test_teardown(outputs_that_cannot_be, empty_folder),
+        cmocka_unit_test_teardown(outputs_follow_links, empty_folder),
         cmocka_unit_test(paths),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
