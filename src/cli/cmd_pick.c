@@ -115,9 +115,9 @@ static void print_row(const fal_pick *p, size_t i, int width) {
     if (row->bits_per_weight > 0) snprintf(bits, sizeof bits, "%.2f", row->bits_per_weight);
     if (row->longest > 0) snprintf(longest, sizeof longest, "%" PRId64, row->longest);
     if (row->longest == 0) snprintf(longest, sizeof longest, "none");
-    printf(" %10s %6s %10s %10s %-5s %8s%s\n", size, bits, needed, spare,
-           row->spare < 0 ? "short" : "spare", longest,
-           is_best ? fal_style_of(stdout, FAL_STYLE_PLAIN) : "");
+    printf(" %10s %6s %10s %10s %s", size, bits, needed, spare, row->spare < 0 ? "short" : "spare");
+    if (longest[0]) printf("%9s", longest);
+    puts(is_best ? fal_style_of(stdout, FAL_STYLE_PLAIN) : "");
 }
 
 /* The file with most bits of those that fit with some context; NULL: none. */
@@ -145,8 +145,8 @@ static void print_table(const fal_pick *p, bool is_free_memory) {
         if (n > width) width = n;
     }
     if (width > 48) width = 48;
-    printf("\n\n  %-*s %10s %6s %10s %10s %5s %8s\n", width, "file", "weights", "bits", "needed",
-           "left", "", "longest");
+    printf("\n\n  %-*s %10s %6s %10s %10s%s\n", width, "file", "weights", "bits", "needed", "left",
+           p->rows[0].path ? "        longest" : "");
     for (size_t i = 0; i < p->count; i++)
         print_row(p, i, width);
     putchar('\n');
@@ -212,8 +212,8 @@ static fal_status pick(fal_pick *p, const fal_parsed *parsed, fal_error *err) {
     else
         print_table(p, !o->memory);
     if (p->best >= 0) return FAL_OK;
-    return fal_fail(err, FAL_E_LIMIT, "pick: none of %zu file%s fits", p->count,
-                    p->count == 1 ? "" : "s");
+    if (p->count == 1) return fal_fail(err, FAL_E_LIMIT, "pick: it does not fit");
+    return fal_fail(err, FAL_E_LIMIT, "pick: none of %zu fits", p->count);
 }
 
 static fal_status run(const fal_parsed *parsed, fal_error *err) {
