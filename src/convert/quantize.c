@@ -1,5 +1,7 @@
 /* Body of quantize.h: a piece of rows is decoded by all threads, then encoded and written for each output in turn. Memory
  * is that of one piece, whatever the model's size. */
+#include "compute/cpu/quantize.h"
+
 #include "base/alloc.h"
 #include "base/thread.h"
 #include "convert/output.h"
@@ -59,8 +61,8 @@ static void decode_rows(void *argument, int64_t begin, int64_t end) {
 static void encode_rows(void *argument, int64_t begin, int64_t end) {
     const piece *p = argument;
     for (int64_t row = begin; row < end; row++) {
-        p->type->encode(
-            p->q->values + row * p->n_cols, p->type->is_quantized ? p->importance : NULL,
+        fal_cpu_encode(
+            p->type, p->q->values + row * p->n_cols, p->type->is_quantized ? p->importance : NULL,
             p->q->encoded + (size_t)row * p->row_bytes, p->n_cols / p->type->weights_per_block);
     }
 }

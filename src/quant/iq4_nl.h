@@ -28,9 +28,6 @@ static inline FAL_HOST_DEVICE float fal_iq4_nl_weight(const struct fal_iq4_nl *b
 /* The code whose table value is nearest to x; the higher one on ties. */
 int fal_iq4_code(float x);
 
-/* Finds x ~ scale * table[code] for 32 weights: 16 tries, weights x^2. Returns the scale; 0 for a block of zeros. */
-float fal_iq4_search(const float *x);
-
 void fal_iq4_nl_decode(const void *blocks, float *weights, int64_t n_blocks);
 void fal_iq4_nl_encode(const float *weights, const float *importance, void *blocks,
                        int64_t n_blocks);

@@ -1,7 +1,7 @@
 /* iq4_xs: rows of four-bit codes into the uneven table with a six-bit scale for thirty-two. */
 #include "quant/iq4_xs.h"
 
-#include "quant/scale_search.h"
+#include "quant/encode_k.h"
 
 #include <string.h>
 
@@ -20,37 +20,21 @@ void fal_iq4_xs_decode(const void *blocks, float *weights, int64_t n_blocks) {
     }
 }
 
-static void encode_block(const float *x, struct fal_iq4_xs *block) {
-    float scales[8];
+void fal_iq4_xs_pack(const fal_k_fit *fit, struct fal_iq4_xs *block) {
+    memset(block, 0, sizeof *block);
+    block->d = fit->d;
     for (int j = 0; j < 8; j++) {
-        scales[j] = fal_iq4_search(x + 32 * j);
-    }
-    float d = -fal_largest_scale(scales, 8) / 32.0f, inverse = fal_inverse(d);
-    block->d = fal_f16_scale(d);
-    for (int j = 0; j < 8; j++) {
-        int code = fal_code_nearest(inverse * scales[j], -32, 31);
-        float inverse_scale = fal_inverse(d * (float)code);
-        block->scales_l[j >> 1] |= (uint8_t)(((code + 32) & 15) << (j & 1) * 4);
-        block->scales_h = (uint16_t)(block->scales_h | (code + 32) >> 4 << 2 * j);
+        int scale = fit->scales[j] + 32;
+        block->scales_l[j >> 1] |= (uint8_t)((scale & 15) << (j & 1) * 4);
+        block->scales_h = (uint16_t)(block->scales_h | scale >> 4 << 2 * j);
         for (int l = 0; l < 16; l++) {
-            int first = fal_iq4_code(inverse_scale * x[32 * j + l]);
-            int second = fal_iq4_code(inverse_scale * x[32 * j + l + 16]);
-            block->qs[16 * j + l] = (uint8_t)(first | second << 4);
+            const int8_t *codes = fit->codes + 32 * j + l;
+            block->qs[16 * j + l] = (uint8_t)(codes[0] | codes[16] << 4);
         }
     }
 }
 
 void fal_iq4_xs_encode(const float *weights, const float *importance, void *blocks,
                        int64_t n_blocks) {
-    (void)importance; /* not used by the reference encoders */
-    struct fal_iq4_xs *block = blocks;
-    for (int64_t b = 0; b < n_blocks; b++) {
-        float x[256];
-        memset(&block[b], 0, sizeof block[b]);
-        if (fal_weights_bound(weights + 256 * b, 256, x)) {
-            encode_block(x, &block[b]);
-        } else {
-            block[b].d = FAL_F16_NAN;
-        }
-    }
+    encode_rows_iq4_xs(weights, importance, blocks, n_blocks);
 }

@@ -16,12 +16,7 @@ static inline FAL_HOST_DEVICE int fal_k_min(const uint8_t *scales, int j) {
     return scales[j + 4] >> 4 | (scales[j] >> 6) << 4;
 }
 
-struct fal_scale_min_search;
-
-/* Searches scales and minima of a block of 256 weights, eight times 32, and packs them with their f16 factors.
- *   codes   out [256], as found with the scales before rounding
- *   packed  out [12]; d, dmin out f16 */
-void fal_k_scales_encode(const struct fal_scale_min_search *search, const float *x, int *codes,
-                         uint8_t *packed, uint16_t *d, uint16_t *dmin);
+/* Packs eight scales and eight minima of 0 .. 63 into packed [12]. */
+void fal_k_scales_pack(const int8_t *scales, const int8_t *minima, uint8_t *packed);
 
 #endif

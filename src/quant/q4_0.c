@@ -1,7 +1,7 @@
 /* q4_0: rows of four-bit codes with one scale. */
 #include "quant/q4_0.h"
 
-#include "quant/scale_search.h"
+#include "quant/encode_blocks.h"
 
 #include <string.h>
 
@@ -17,27 +17,25 @@ void fal_q4_0_decode(const void *blocks, float *weights, int64_t n_blocks) {
     }
 }
 
-static void encode_block(const float *x, struct fal_q4_0 *block) {
-    float d = fal_signed_extreme(x, 32) / -8.0f, inverse = fal_inverse(d);
-    block->d = fal_f16_scale(d);
+void fal_q4_0_pack(const fal_block_fit *fit, struct fal_q4_0 *block) {
+    memset(block, 0, sizeof *block);
+    block->d = fit->d;
     for (int j = 0; j < 16; j++) {
-        int first = fal_code_cut(x[j] * inverse + 8.5f, 0, 15);
-        int second = fal_code_cut(x[j + 16] * inverse + 8.5f, 0, 15);
+        int first = fit->codes[j] + 8, second = fit->codes[j + 16] + 8;
         block->qs[j] = (uint8_t)(first | second << 4);
     }
 }
 
 void fal_q4_0_encode(const float *weights, const float *importance, void *blocks,
                      int64_t n_blocks) {
-    (void)importance; /* not used by the reference encoders */
+    if (importance) {
+        search_rows_q4_0(weights, importance, blocks, n_blocks);
+        return;
+    }
     struct fal_q4_0 *block = blocks;
     for (int64_t b = 0; b < n_blocks; b++) {
-        float x[32];
-        memset(&block[b], 0, sizeof block[b]);
-        if (fal_weights_bound(weights + 32 * b, 32, x)) {
-            encode_block(x, &block[b]);
-        } else {
-            block[b].d = FAL_F16_NAN;
-        }
+        fal_block_fit fit;
+        fal_block_fit_scale(weights + 32 * b, 8, &fit);
+        fal_q4_0_pack(&fit, &block[b]);
     }
 }

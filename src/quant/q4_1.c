@@ -1,7 +1,7 @@
 /* q4_1: rows of four-bit codes with scale and minimum. */
 #include "quant/q4_1.h"
 
-#include "quant/scale_search.h"
+#include "quant/encode_blocks.h"
 
 #include <string.h>
 
@@ -17,33 +17,26 @@ void fal_q4_1_decode(const void *blocks, float *weights, int64_t n_blocks) {
     }
 }
 
-static void encode_block(const float *x, struct fal_q4_1 *block) {
-    float low = x[0], high = x[0];
-    for (int j = 1; j < 32; j++) {
-        if (x[j] < low) low = x[j];
-        if (x[j] > high) high = x[j];
-    }
-    float d = (high - low) / 15.0f, inverse = fal_inverse(d);
-    block->d = fal_f16_scale(d);
-    block->m = fal_f16_scale(low);
+void fal_q4_1_pack(const fal_block_fit *fit, struct fal_q4_1 *block) {
+    memset(block, 0, sizeof *block);
+    block->d = fit->d;
+    block->m = fit->m;
     for (int j = 0; j < 16; j++) {
-        int first = fal_code_cut((x[j] - low) * inverse + 0.5f, 0, 15);
-        int second = fal_code_cut((x[j + 16] - low) * inverse + 0.5f, 0, 15);
+        int first = fit->codes[j], second = fit->codes[j + 16];
         block->qs[j] = (uint8_t)(first | second << 4);
     }
 }
 
 void fal_q4_1_encode(const float *weights, const float *importance, void *blocks,
                      int64_t n_blocks) {
-    (void)importance; /* not used by the reference encoders */
+    if (importance) {
+        search_rows_q4_1(weights, importance, blocks, n_blocks);
+        return;
+    }
     struct fal_q4_1 *block = blocks;
     for (int64_t b = 0; b < n_blocks; b++) {
-        float x[32];
-        memset(&block[b], 0, sizeof block[b]);
-        if (fal_weights_bound(weights + 32 * b, 32, x)) {
-            encode_block(x, &block[b]);
-        } else {
-            block[b].d = FAL_F16_NAN;
-        }
+        fal_block_fit fit;
+        fal_block_fit_range(weights + 32 * b, 15, &fit);
+        fal_q4_1_pack(&fit, &block[b]);
     }
 }

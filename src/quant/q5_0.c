@@ -1,7 +1,7 @@
 /* q5_0: rows of five-bit codes with one scale. */
 #include "quant/q5_0.h"
 
-#include "quant/scale_search.h"
+#include "quant/encode_blocks.h"
 
 #include <string.h>
 
@@ -19,12 +19,11 @@ void fal_q5_0_decode(const void *blocks, float *weights, int64_t n_blocks) {
     }
 }
 
-static void encode_block(const float *x, struct fal_q5_0 *block) {
-    float d = fal_signed_extreme(x, 32) / -16.0f, inverse = fal_inverse(d);
-    block->d = fal_f16_scale(d);
+void fal_q5_0_pack(const fal_block_fit *fit, struct fal_q5_0 *block) {
+    memset(block, 0, sizeof *block);
+    block->d = fit->d;
     for (int j = 0; j < 16; j++) {
-        int first = fal_code_cut(x[j] * inverse + 16.5f, 0, 31);
-        int second = fal_code_cut(x[j + 16] * inverse + 16.5f, 0, 31);
+        int first = fit->codes[j] + 16, second = fit->codes[j + 16] + 16;
         block->qs[j] = (uint8_t)((first & 15) | (second & 15) << 4);
         block->qh[j >> 3] |= (uint8_t)((first >> 4) << (j & 7));
         block->qh[2 + (j >> 3)] |= (uint8_t)((second >> 4) << (j & 7));
@@ -33,15 +32,14 @@ static void encode_block(const float *x, struct fal_q5_0 *block) {
 
 void fal_q5_0_encode(const float *weights, const float *importance, void *blocks,
                      int64_t n_blocks) {
-    (void)importance; /* not used by the reference encoders */
+    if (importance) {
+        search_rows_q5_0(weights, importance, blocks, n_blocks);
+        return;
+    }
     struct fal_q5_0 *block = blocks;
     for (int64_t b = 0; b < n_blocks; b++) {
-        float x[32];
-        memset(&block[b], 0, sizeof block[b]);
-        if (fal_weights_bound(weights + 32 * b, 32, x)) {
-            encode_block(x, &block[b]);
-        } else {
-            block[b].d = FAL_F16_NAN;
-        }
+        fal_block_fit fit;
+        fal_block_fit_scale(weights + 32 * b, 16, &fit);
+        fal_q5_0_pack(&fit, &block[b]);
     }
 }

@@ -1,7 +1,7 @@
 /* q5_k: rows of five-bit codes with a scale and a minimum for thirty-two. */
 #include "quant/q5_k.h"
 
-#include "quant/scale_search.h"
+#include "quant/encode_k.h"
 
 #include <string.h>
 
@@ -22,35 +22,19 @@ void fal_q5_k_decode(const void *blocks, float *weights, int64_t n_blocks) {
     }
 }
 
-static void encode_block(const float *x, struct fal_q5_k *block) {
-    static const fal_scale_min_search search = {32, 31, -0.5f, 0.1f, 15, false};
-    int codes[256];
-    fal_k_scales_encode(&search, x, codes, block->scales, &block->d, &block->dmin);
-    for (int j = 0; j < 8; j++) {
-        float d = fal_block_f16(block->d) * (float)fal_k_scale(block->scales, j);
-        float minimum = fal_block_f16(block->dmin) * (float)fal_k_min(block->scales, j);
-        if (d == 0.0f) continue;
-        for (int l = 32 * j; l < 32 * j + 32; l++) {
-            codes[l] = fal_code_nearest((x[l] + minimum) / d, 0, 31);
-        }
-    }
+void fal_q5_k_pack(const fal_k_fit *fit, struct fal_q5_k *block) {
+    memset(block, 0, sizeof *block);
+    block->d = fit->d;
+    block->dmin = fit->dmin;
+    fal_k_scales_pack(fit->scales, fit->minima, block->scales);
     for (int i = 0; i < 256; i++) {
-        block->qs[(i >> 6) * 32 + (i & 31)] |= (uint8_t)((codes[i] & 15) << (i >> 5 & 1) * 4);
-        block->qh[i & 31] |= (uint8_t)((codes[i] >> 4) << (i >> 5));
+        int code = fit->codes[i];
+        block->qs[(i >> 6) * 32 + (i & 31)] |= (uint8_t)((code & 15) << (i >> 5 & 1) * 4);
+        block->qh[i & 31] |= (uint8_t)((code >> 4) << (i >> 5));
     }
 }
 
 void fal_q5_k_encode(const float *weights, const float *importance, void *blocks,
                      int64_t n_blocks) {
-    (void)importance; /* not used by the reference encoders */
-    struct fal_q5_k *block = blocks;
-    for (int64_t b = 0; b < n_blocks; b++) {
-        float x[256];
-        memset(&block[b], 0, sizeof block[b]);
-        if (fal_weights_bound(weights + 256 * b, 256, x)) {
-            encode_block(x, &block[b]);
-        } else {
-            block[b].d = FAL_F16_NAN;
-        }
-    }
+    encode_rows_q5_k(weights, importance, blocks, n_blocks);
 }

@@ -1,7 +1,7 @@
 /* q8_0: rows of eight-bit codes with one scale. */
 #include "quant/q8_0.h"
 
-#include "quant/scale_search.h"
+#include "quant/rounding.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,17 +17,15 @@ void fal_q8_0_decode(const void *blocks, float *weights, int64_t n_blocks) {
 }
 
 static void encode_block(const float *x, struct fal_q8_0 *block) {
-    float d = fabsf(fal_signed_extreme(x, 32)) / 127.0f, inverse = fal_inverse(d);
-    block->d = fal_f16_scale(d);
-    for (int j = 0; j < 32; j++) {
-        /* Halves go away from zero here, unlike everywhere else. */
-        block->q[j] = (int8_t)fal_code_cut(roundf(x[j] * inverse), -127, 127);
-    }
+    block->d = fal_f16_scale(fabsf(fal_signed_extreme(x, 32)) / 127.0f);
+    float inverse = fal_inverse(fal_block_f16(block->d));
+    for (int j = 0; j < 32; j++)
+        block->q[j] = (int8_t)fal_code_nearest(x[j] * inverse, -127, 127);
 }
 
 void fal_q8_0_encode(const float *weights, const float *importance, void *blocks,
                      int64_t n_blocks) {
-    (void)importance; /* not used by the reference encoders */
+    (void)importance; /* eight bits leave nothing to weigh */
     struct fal_q8_0 *block = blocks;
     for (int64_t b = 0; b < n_blocks; b++) {
         float x[32];

@@ -1,7 +1,7 @@
 /* q8_1: activations in blocks of 32, with the scaled sum of the codes. */
 #include "quant/q8_1.h"
 
-#include "quant/scale_search.h"
+#include "quant/rounding.h"
 
 #include <float.h>
 #include <string.h>

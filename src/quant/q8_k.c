@@ -1,7 +1,7 @@
 /* q8_k: activations in blocks of 256, with the sums of sixteen codes each. */
 #include "quant/q8_k.h"
 
-#include "quant/scale_search.h"
+#include "quant/rounding.h"
 
 #include <float.h>
 #include <string.h>

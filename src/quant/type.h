@@ -17,8 +17,10 @@ typedef struct fal_type {
     /* blocks [n_blocks], aligned as their struct (4 bytes always do) -> weights [n_blocks * weights_per_block] f32,
      * bit-exact to the published layout. */
     void (*decode)(const void *blocks, float *weights, int64_t n_blocks);
-    /* The reference encoder. weights [n_blocks * weights_per_block]; importance NULL or the same shape: it is not used
-     * by the reference encoders. A block with a weight that is not finite decodes to NaN throughout. */
+    /* weights [n_blocks * weights_per_block]; importance NULL or of the same shape: how much an error of each weight
+     * counts, of any scale; what is not above zero counts next to nothing. A block depends on its own weights and
+     * importance only, and what a block decodes to encodes to the same values. A block with a weight that is not finite
+     * decodes to NaN throughout; where the scale would be below what f16 holds, to zeros. */
     void (*encode)(const float *weights, const float *importance, void *blocks, int64_t n_blocks);
     const struct fal_type *partner; /* what activations become in a dot product */
     const char *meaning;

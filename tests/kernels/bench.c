@@ -111,6 +111,40 @@ static void bench_encode(const char *name, const fal_type *type, const fal_kerne
     }
 }
 
+/* Weights to blocks, of Gaussian rows; ratio is against portable. */
+static void bench_quantize(const char *name, const fal_type *type,
+                           const fal_kernel_set *const *sets, int n_sets, bool has_importance) {
+    enum {
+        N = 1 << 17,
+        REPEATS = 5
+    };
+
+    static float x[N], importance[N];
+    static _Alignas(64) unsigned char blocks[N * 2];
+    fal_random random = fal_random_seeded(7, 1);
+    for (int i = 0; i < N; i++) {
+        x[i] = 0.02f * (float)fal_random_normal(&random);
+        importance[i] = 0.1f + (float)fal_random_unit(&random);
+    }
+    double portable = 0.0;
+    for (int i = 0; i < n_sets; i++) {
+        double best = 1e30;
+        for (int j = 0; j < REPEATS; j++) {
+            double begin = fal_seconds();
+            fal_kernel_set_quantizer(sets[i], type->name)(x, has_importance ? importance : NULL,
+                                                          blocks, N / type->weights_per_block);
+            double seconds = fal_seconds() - begin;
+            if (seconds < best) best = seconds;
+        }
+        double rate = (double)N / best;
+        if (i == 0) portable = rate;
+        printf("{\"kernel\": \"%s\", \"set\": \"%s\", \"importance\": %s, "
+               "\"weights_per_second\": %.4g, \"ratio\": %.1f}\n",
+               name, sets[i]->name, has_importance ? "true" : "false", rate, rate / portable);
+        fflush(stdout);
+    }
+}
+
 void kernelcheck_bench(const fal_kernel_set *const *sets, int n_sets, const char *filter) {
     static const char *const names[] = {
 #define FAL_KERNEL(name, signature, meaning) #name,
@@ -120,6 +154,11 @@ void kernelcheck_bench(const fal_kernel_set *const *sets, int n_sets, const char
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         bool is_matmul = strncmp(names[i], "matmul_", 7) == 0;
         bool is_encode = strncmp(names[i], "encode_", 7) == 0;
+        if (strncmp(names[i], "quantize_", 9) == 0 && strstr(names[i], filter)) {
+            const fal_type *to = fal_type_by_name(names[i] + 9);
+            for (int with = 0; to && with < 2; with++)
+                bench_quantize(names[i], to, sets, n_sets, with);
+        }
         if (!strstr(names[i], filter) || (!is_matmul && !is_encode)) continue;
         const fal_type *type = fal_type_by_name(names[i] + 7);
         if (!type) continue;

@@ -24,6 +24,7 @@ typedef void fal_kernelcheck_part(fal_kernelcheck *c);
 
 fal_kernelcheck_part check_fal_matmul_kernel;
 fal_kernelcheck_part check_fal_encode_kernel;
+fal_kernelcheck_part check_fal_quantize_kernel;
 fal_kernelcheck_part check_fal_layer_norm_kernel;
 fal_kernelcheck_part check_fal_add_kernel;
 fal_kernelcheck_part check_fal_map_kernel;

@@ -31,6 +31,10 @@ typedef void fal_matmul_kernel(const fal_product *p);
 /* x [n] -> blocks; n is a multiple of the block. */
 typedef void fal_encode_kernel(const float *x, void *blocks, int64_t n);
 
+/* weights [n_blocks * weights of a block] -> blocks; importance NULL or of the same shape. */
+typedef void fal_quantize_kernel(const float *weights, const float *importance, void *blocks,
+                                 int64_t n_blocks);
+
 /* y [n] from x [n]; y may be x; bias may be NULL. */
 typedef void fal_layer_norm_kernel(float *y, const float *x, const float *weight, const float *bias,
                                    int64_t n, float epsilon);
@@ -107,6 +111,9 @@ fal_matmul_kernel *fal_kernel_set_matmul(const fal_kernel_set *set, const char *
 
 /* What turns f32 rows into this type of activations; NULL: none, as for f32. */
 fal_encode_kernel *fal_kernel_set_encoder(const fal_kernel_set *set, const char *type_name);
+
+/* What turns weights into blocks of this type; NULL: none, as for f32. */
+fal_quantize_kernel *fal_kernel_set_quantizer(const fal_kernel_set *set, const char *type_name);
 
 /* Every kernel of every set; a set defines what it has. */
 #define FAL_KERNEL(name, signature, meaning) \
