@@ -67,10 +67,9 @@ static const fal_option_group groups[] = {
 };
 
 static const fal_argument arguments[] = {
-    {"MODEL",   FAL_OPTION_FILE,      NULL, true,
-     "a Hugging Face folder, or a GGUF file of full precision"         },
-    {"OUT_DIR", FAL_OPTION_DIRECTORY, NULL, true,  "where the set goes"},
-    {NULL,      FAL_OPTION_TEXT,      NULL, false, NULL                }
+    {"MODEL",   FAL_OPTION_FILE,      NULL, true,  "a Hugging Face folder, or a GGUF file"},
+    {"OUT_DIR", FAL_OPTION_DIRECTORY, NULL, true,  "where the set goes"                   },
+    {NULL,      FAL_OPTION_TEXT,      NULL, false, NULL                                   }
 };
 
 static const fal_example examples[] = {

@@ -397,6 +397,10 @@ fal_status fal_card_write(fal_string_builder *out, const fal_card *card, fal_sli
         };
     }
     if (status == FAL_OK) status = fal_template_fill(out, text, template_name, values, err);
+    /* A section at the end that is hidden leaves the empty line before it. */
+    while (out->length > 1 && out->text[out->length - 1] == '\n'
+           && out->text[out->length - 2] == '\n')
+        out->text[--out->length] = '\0';
     for (int i = 0; i < N_VALUES; i++)
         fal_string_release(&texts[i]);
     return status;

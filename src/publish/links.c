@@ -53,12 +53,16 @@ static void skip_code(fal_link_walk *w) {
     }
 }
 
-/* Whether the bracket that closes at `at` was opened behind an exclamation mark. */
-static bool closes_image(const fal_link_walk *w, size_t at) {
+/* Whether the bracket that closes at `at` was opened on its line, and if so behind an exclamation mark. */
+static bool find_opening(const fal_link_walk *w, size_t at, bool *is_image) {
     int depth = 0;
     for (size_t i = at + 1; i-- > 0 && w->text.data[i] != '\n';) {
-        if (w->text.data[i] == ']') depth++;
-        if (w->text.data[i] == '[' && --depth == 0) return i > 0 && w->text.data[i - 1] == '!';
+        char c = w->text.data[i], before = i > 0 ? w->text.data[i - 1] : '\n';
+        if (before == '\\') continue;
+        if (c == ']') depth++;
+        if (c != '[' || --depth > 0) continue;
+        *is_image = before == '!';
+        return true;
     }
     return false;
 }
@@ -122,8 +126,9 @@ static void note_tag(fal_link_walk *w, char c) {
 static bool step(fal_link_walk *w, fal_link *out) {
     char c = w->text.data[w->at];
     note_tag(w, c);
-    if (c == ']' && byte_at(w, w->at + 1) == '(') {
-        *out = (fal_link){.is_image = closes_image(w, w->at), .line = w->line + 1};
+    bool is_image = false;
+    if (c == ']' && byte_at(w, w->at + 1) == '(' && find_opening(w, w->at, &is_image)) {
+        *out = (fal_link){.is_image = is_image, .line = w->line + 1};
         out->target = target_at(w, w->at + 2, true);
         return true;
     }

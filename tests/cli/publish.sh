@@ -1,0 +1,35 @@
+. "$TOOLS"
+# A set as one would upload it: what is in the folder, what the card says, what is refused, what goes on.
+model=$SOURCE_DIR/tests/golden/models/falcon-40b-like
+cp -r "$model" tiny && chmod -R u+w tiny
+printf -- '---\nlicense: apache-2.0\nlanguage:\n- en\n---\n# Tiny\n\n![a bird](bird.png)\n' >tiny/README.md
+echo picture >tiny/bird.png
+try "$FALCONER" publish tiny
+try "$FALCONER" publish tiny set
+try "$FALCONER" publish absent set --no-measure
+try "$FALCONER" publish tiny tiny/README.md --no-measure
+try "$FALCONER" publish tiny set --no-measure --types Q4_0,Q4_5
+try "$FALCONER" publish tiny set --no-measure --text tiny/README.md
+echo 'a {{nothing}}' >bad.md
+"$FALCONER" publish tiny set --no-measure --template bad.md 2>message
+echo "exit $?"
+cut -c -60 message
+[ ! -e set ] || fail "something was written"
+
+"$FALCONER" publish tiny set --no-measure --types Q4_0,Q8_0 --quiet || fail "publish"
+ls set
+"$FALCONER" lint set || fail "lint"
+(cd set && sha256sum -c SHA256SUMS) || exit 1
+sed -n '1,12p' set/README.md
+cp set/README.md before
+"$FALCONER" publish tiny set --no-measure --types Q4_0,Q8_0 2>message || fail "publish again"
+grep '^kept' message
+cmp before set/README.md || fail "the card changed"
+
+echo '{{name}}: {{file_count}} files' >own.md
+"$FALCONER" publish tiny set --no-measure --types Q4_0,Q8_0 --quiet --template own.md --license mit || fail "own template"
+cat set/README.md
+try "$FALCONER" lint set
+"$FALCONER" lint set --json 2>message
+echo "exit $?"
+try "$FALCONER" lint absent
