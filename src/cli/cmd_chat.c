@@ -123,6 +123,10 @@ static fal_status talk(fal_chat *chat, fal_line_input *input, bool is_interactiv
     while (!chat->is_over && status == FAL_OK) {
         fal_input_event event = fal_line_input_read(input, &line, &threw_text_away);
         if (event == FAL_INPUT_END) break;
+        if (event == FAL_INPUT_INTERRUPTED && fal_interrupt_is_final()) {
+            status = fal_fail(err, FAL_E_CANCELLED, "chat: ended by a signal");
+            break;
+        }
         if (event == FAL_INPUT_INTERRUPTED) {
             if (was_interrupted && !threw_text_away) break;
             was_interrupted = !threw_text_away;
@@ -134,7 +138,9 @@ static fal_status talk(fal_chat *chat, fal_line_input *input, bool is_interactiv
         status = fal_string_status(&line, err);
         if (status != FAL_OK || is_blank(&line)) continue;
         status = take_line(chat, &line, err);
-        if (status != FAL_OK && is_interactive) {
+        if (status == FAL_OK && fal_interrupt_is_final())
+            status = fal_fail(err, FAL_E_CANCELLED, "chat: ended by a signal");
+        if (status != FAL_OK && is_interactive && !fal_interrupt_is_final()) {
             fal_terminal_notice("%s", status == FAL_E_CANCELLED ? "stopped before the answer"
                                                                 : err->message);
             status = FAL_OK;

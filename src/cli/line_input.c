@@ -1,14 +1,17 @@
-/* libedit behind one face. The history is written when the input is closed. */
+/* libedit behind one face. The history is written after each line, beside its file, which is whole at any time. */
 #include "cli/line_input.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "cli/terminal.h"
 
+#include <errno.h>
 #include <histedit.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#include <wchar.h>
 
 enum {
     HISTORY_LINES = 1000
@@ -20,6 +23,8 @@ struct fal_line_input {
     HistEvent event;
     char *history_path;
     char prompt[64];
+    FILE *shown;             /* where libedit draws */
+    bool takes_pastes;       /* the terminal marks what is pasted */
     bool continues;          /* the second and later lines of a message */
     fal_string_builder line; /* of a pipe */
 };
@@ -31,8 +36,48 @@ static char *show_prompt(EditLine *editor) {
     return input->continues ? more : input->prompt;
 }
 
+/* ---- pasted text ---- */
+
+/* Terminals put these around what is pasted once they are asked to. */
+static const wchar_t paste_begins[] = L"\033[200~", paste_ends[] = L"\033[201~";
+
+/* Its newlines are Returns on the wire, and would send each line by itself. Other control characters are not typed. */
+static unsigned char take_paste(EditLine *editor, int key) {
+    (void)key;
+
+    enum {
+        LENGTH = sizeof paste_ends / sizeof paste_ends[0] - 1
+    };
+
+    size_t n_matched = 0;
+    wchar_t c = 0;
+    while (n_matched < LENGTH && el_wgetc(editor, &c) == 1) {
+        n_matched = c == paste_ends[n_matched] ? n_matched + 1 : c == paste_ends[0];
+        if (c == L'\r') c = L'\n';
+        const wchar_t text[] = {c, 0};
+        bool is_text = (c >= 0x20 && c != 0x7f) || c == L'\n' || c == L'\t';
+        if (n_matched == 0 && is_text && el_winsertstr(editor, text) != 0) return CC_ERROR;
+    }
+    return CC_REFRESH;
+}
+
+static void open_pastes(fal_line_input *input) {
+    const char *terminal = getenv("TERM");
+    if (!fal_terminal_is(input->shown) || !terminal || strcmp(terminal, "dumb") == 0) return;
+    input->takes_pastes =
+        el_wset(input->editor, EL_ADDFN, L"falconer-paste", L"Insert pasted text", take_paste) == 0
+        && el_wset(input->editor, EL_BIND, paste_begins, L"falconer-paste", NULL) == 0;
+}
+
+static void mark_pastes(const fal_line_input *input, bool on) {
+    if (!input->takes_pastes) return;
+    fputs(on ? "\033[?2004h" : "\033[?2004l", input->shown);
+    fflush(input->shown);
+}
+
 static void open_editor(fal_line_input *input) {
     FILE *shown = fal_terminal_is(stdout) ? stdout : stderr;
+    input->shown = shown;
     const char *style = fal_style_of(shown, FAL_STYLE_PROMPT),
                *plain = fal_style_of(shown, FAL_STYLE_PLAIN);
     /* Bytes between \1 take no room on the screen. */
@@ -47,6 +92,7 @@ static void open_editor(fal_line_input *input) {
     el_set(input->editor, EL_EDITOR, "emacs");
     el_set(input->editor, EL_SIGNAL, 1);
     el_source(input->editor, NULL);
+    open_pastes(input);
     input->history = history_init();
     if (!input->history) return;
     history(input->history, &input->event, H_SETSIZE, HISTORY_LINES);
@@ -72,11 +118,6 @@ fal_status fal_line_input_open(fal_line_input **out, const char *history_file, f
 
 void fal_line_input_close(fal_line_input *input) {
     if (!input) return;
-    if (input->history && input->history_path) {
-        history(input->history, &input->event, H_SAVE, input->history_path);
-        /* What a person writes is nobody else's business. */
-        (void)chmod(input->history_path, S_IRUSR | S_IWUSR);
-    }
     if (input->history) history_end(input->history);
     if (input->editor) el_end(input->editor);
     fal_string_release(&input->line);
@@ -84,15 +125,46 @@ void fal_line_input_close(fal_line_input *input) {
     fal_free(input);
 }
 
+static void write_history(fal_line_input *input) {
+    fal_string_builder beside = {0};
+    if (!input->history_path) return;
+    fal_string_append_format(&beside, "%s.partial-%ld", input->history_path, (long)getpid());
+    if (!beside.failed) {
+        /* What a person writes is nobody else's business. */
+        mode_t mask = umask(S_IRWXG | S_IRWXO);
+        if (history(input->history, &input->event, H_SAVE, beside.text) < 0
+            || rename(beside.text, input->history_path) != 0)
+            (void)unlink(beside.text);
+        umask(mask);
+    }
+    fal_string_release(&beside);
+}
+
+/* What el_gets gives, again after a signal that is no interruption: a stop and a continuation end its read. */
+static const char *get_line(fal_line_input *input, int *n) {
+    const char *line;
+    mark_pastes(input, true);
+    do {
+        errno = 0;
+        line = el_gets(input->editor, n);
+        if (line || errno != EINTR || fal_interrupt_is_raised()) break;
+        el_reset(input->editor);
+    } while (true);
+    mark_pastes(input, false);
+    return line;
+}
+
 /* One line with its newline, borrowed until the next; NULL: end or interruption. */
 static const char *read_edited(fal_line_input *input, size_t *length, bool *threw_text_away) {
     int n = 0;
     el_resize(input->editor);
-    const char *line = el_gets(input->editor, &n);
+    const char *line = get_line(input, &n);
     if (line && n > 0 && !fal_interrupt_is_raised()) {
         *length = (size_t)n;
-        if (input->history && line[strspn(line, " \t\n")])
+        if (input->history && line[strspn(line, " \t\n")]) {
             history(input->history, &input->event, H_ENTER, line);
+            write_history(input);
+        }
         return line;
     }
     const LineInfo *typed = el_line(input->editor);

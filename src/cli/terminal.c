@@ -200,10 +200,11 @@ void fal_progress_clear(fal_progress *progress) {
 
 /* ---- Ctrl-C ---- */
 
-static volatile sig_atomic_t n_interrupts, n_interrupts_to_end;
+static volatile sig_atomic_t n_interrupts, n_interrupts_to_end, is_terminated;
 
 static void on_interrupt(int number) {
     n_interrupts = n_interrupts + 1;
+    if (number != SIGINT) is_terminated = 1;
     if (n_interrupts < n_interrupts_to_end) return;
     signal(number, SIG_DFL);
     raise(number);
@@ -215,10 +216,21 @@ void fal_interrupt_watch(int n_to_end) {
     struct sigaction action = {.sa_handler = on_interrupt};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
+    /* What nohup ignores stays ignored. */
+    static const int endings[] = {SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        struct sigaction before;
+        if (sigaction(endings[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(endings[i], &action, NULL);
+    }
 }
 
 bool fal_interrupt_is_raised(void) {
-    return n_interrupts > 0;
+    return n_interrupts > 0 || is_terminated;
+}
+
+bool fal_interrupt_is_final(void) {
+    return is_terminated;
 }
 
 void fal_interrupt_clear(void) {

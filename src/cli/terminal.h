@@ -67,9 +67,12 @@ void fal_progress_show(fal_progress *progress, uint64_t n_done, uint64_t n_total
 /* Removes the bar from the screen. */
 void fal_progress_clear(fal_progress *progress);
 
-/* From here on Ctrl-C only raises a flag; the n_to_end-th one before fal_interrupt_clear ends the program. */
+/* From here on Ctrl-C, SIGTERM and SIGHUP only raise a flag; the n_to_end-th of them before fal_interrupt_clear ends the
+ * program. */
 void fal_interrupt_watch(int n_to_end);
 bool fal_interrupt_is_raised(void);
+/* Whether SIGTERM or SIGHUP came: then the program is to end, and fal_interrupt_clear does not lower the flag. */
+bool fal_interrupt_is_final(void);
 void fal_interrupt_clear(void);
 
 #endif
