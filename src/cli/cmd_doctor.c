@@ -225,8 +225,11 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
         json_decref(all);
     FAL_TRY(status);
     if (n_ill == 0) return FAL_OK;
-    return fal_fail(err, FAL_E_FORMAT, "doctor: something is wrong with %d of %d file%s", n_ill,
-                    parsed->n_arguments, parsed->n_arguments == 1 ? "" : "s");
+    if (parsed->n_arguments == 1)
+        return fal_fail(err, FAL_E_FORMAT, "doctor: something is wrong with '%s'",
+                        parsed->arguments[0]);
+    return fal_fail(err, FAL_E_FORMAT, "doctor: something is wrong with %d of %d files", n_ill,
+                    parsed->n_arguments);
 }
 
 const fal_command fal_command_doctor = {

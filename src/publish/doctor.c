@@ -89,6 +89,13 @@ static bool was_found(const fal_examination *x, int check) {
     return false;
 }
 
+/* A message without the file's name, which everybody knows, in front. */
+static const char *without_path(const fal_examination *x, const char *message) {
+    size_t n = strlen(x->path);
+    return strncmp(message, x->path, n) == 0 && strncmp(message + n, ": ", 2) == 0 ? message + n + 2
+                                                                                   : message;
+}
+
 /* ---- the file ---- */
 
 static fal_status check_interrupted(fal_examination *x, fal_error *err) {
@@ -129,7 +136,7 @@ static fal_status check_truncated(fal_examination *x, fal_error *err) {
 
 static fal_status check_damaged(fal_examination *x, fal_error *err) {
     if (x->file || was_found(x, CHECK_truncated)) return FAL_OK;
-    return FINDING(damaged, "%s", x->file_error.message);
+    return FINDING(damaged, "%s", without_path(x, x->file_error.message));
 }
 
 static fal_status check_family(fal_examination *x, fal_error *err) {
@@ -390,7 +397,7 @@ static fal_status check_weights(fal_examination *x, fal_error *err) {
     fal_error failure = {0};
     fal_status status = fal_model_open(&model, x->path, NULL, &failure);
     if (status == FAL_E_MEMORY) return fal_fail(err, status, "%s", failure.message);
-    if (status != FAL_OK) return FINDING(weights, "%s", failure.message);
+    if (status != FAL_OK) return FINDING(weights, "%s", without_path(x, failure.message));
     fal_model_close(model);
     return FAL_OK;
 }
