@@ -69,6 +69,12 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
         if (o->tensors) fal_inspected_print_tensors(&in);
         if (o->metadata) fal_inspected_print_metadata(&in);
     }
+    /* What is known was told; a vocabulary that is there but damaged is a failure all the same. */
+    if (status == FAL_OK && in.tokenizer_error.status == FAL_E_FORMAT
+        && fal_gguf_find(in.gguf, "tokenizer.ggml.tokens")) {
+        *err = in.tokenizer_error;
+        status = err->status;
+    }
     fal_inspected_release(&in);
     return status;
 }
@@ -81,6 +87,7 @@ const fal_command fal_command_inspect = {
         "that a session takes by itself (f16, and f32 for a model whose weights are all f32) unless --kv-type says "
         "otherwise. Nothing is computed and no weight is read, so files of unknown architectures and files that "
         "hold only a vocabulary can be looked at, too.\n\n"
+        "A file whose tokenizer is damaged is shown as far as it can be; the exit status is 5 then. "
         "A file that is known to have lost its context settings is shown with the settings that it will run with; the "
         "line restored says so.",
     .arguments = arguments,

@@ -140,11 +140,14 @@ double fal_inspected_cache_bytes(const fal_inspected *inspected, int64_t n_conte
 int fal_inspected_contexts(const fal_inspected *in, int64_t contexts[FAL_MAX_CONTEXTS]) {
     int n = 0;
     if (!in->weight_bytes || in->kv_values_per_token <= 0) return 0;
-    contexts[n++] = in->context_asked ? in->context_asked : 2048;
-    if (in->context_asked) return n;
-    contexts[n++] = 8192;
-    if (in->n_context > 0 && in->n_context != 2048 && in->n_context != 8192)
-        contexts[n++] = in->n_context;
+    if (in->context_asked) {
+        contexts[n++] = in->context_asked;
+        return n;
+    }
+    static const int64_t usual[] = {2048, 8192};
+    for (int i = 0; i < 2; i++)
+        if (in->n_context <= 0 || usual[i] < in->n_context) contexts[n++] = usual[i];
+    if (in->n_context > 0) contexts[n++] = in->n_context;
     return n;
 }
 

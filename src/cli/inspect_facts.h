@@ -50,7 +50,7 @@ void fal_inspected_release(fal_inspected *inspected);
 /* Bytes of a cache of kv_type for n_context tokens; 0 when unknown. */
 double fal_inspected_cache_bytes(const fal_inspected *inspected, int64_t n_context);
 
-/* Contexts whose memory is shown. Returns how many; 0 where the file does not tell what the cache holds, or has no
+/* Contexts whose memory is shown, ascending, up to the model's own. Returns how many; 0 where the file does not tell what the cache holds, or has no
  * weights. */
 int fal_inspected_contexts(const fal_inspected *inspected, int64_t contexts[FAL_MAX_CONTEXTS]);
 

@@ -42,3 +42,5 @@ END
 "$FALCONER" inspect hostile.gguf --json | grep -o '"memory": .*\]'
 try "$FALCONER" inspect unknown.gguf -c 10
 try "$FALCONER" inspect empty.gguf --kv-type f16
+# Only contexts that the model has.
+"$FALCONER" inspect starcoder-like.gguf | sed -n '/^Memory/,/^$/p'
