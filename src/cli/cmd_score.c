@@ -128,8 +128,12 @@ static void print_table(const scoring *s) {
         putchar('\n');
     }
     if (s->tokens.count > 1)
-        printf("\n%zu tokens, negative log-likelihood %.6f per token, perplexity %.4f\n",
+        printf(exp(s->nll) > 1e6
+                   ? "\n%zu tokens, negative log-likelihood %.6f per token, perplexity %g\n"
+                   : "\n%zu tokens, negative log-likelihood %.6f per token, perplexity %.4f\n",
                s->tokens.count, s->nll, exp(s->nll));
+    else
+        printf("\n1 token: there is nothing to score, since nothing stands before it\n");
     const float *logits = fal_session_logits(s->session);
     for (size_t i = 0; s->o->logits && i < s->n_vocab; i++)
         printf("%s%8zu %.9g\n", i ? "" : "\nlogits after the last token\n", i, (double)logits[i]);

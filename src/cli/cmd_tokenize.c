@@ -111,9 +111,7 @@ static fal_status encode(const fal_tokenizer *t, const tokenize_options *o, cons
     FAL_TRY_OUT(fal_tokenizer_encode(t, text, length,
                                      o->special ? FAL_SPECIALS_RECOGNISED : FAL_SPECIALS_AS_TEXT,
                                      &tokens, &n_dropped, err));
-    if (n_dropped)
-        fal_terminal_notice("%zu bytes have no token in this vocabulary and are left out",
-                            n_dropped);
+    if (n_dropped) fal_prompt_tell_dropped(t, text, length, &tokens, 0, n_dropped);
     FAL_TRY_OUT(print_tokens(t, o, &tokens, err));
 out:
     fal_tokens_release(&tokens);

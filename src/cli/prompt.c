@@ -46,11 +46,38 @@ fal_status fal_prompt_encode(const fal_tokenizer *t, const char *text, size_t le
     int32_t bos = fal_tokenizer_bos(t);
     size_t n_dropped = 0;
     if (fal_tokenizer_adds_bos(t) && bos >= 0) FAL_TRY(fal_tokens_append(out, &bos, 1, err));
+    size_t first = out->count;
     FAL_TRY(fal_tokenizer_encode(t, text, length, specials, out, &n_dropped, err));
-    if (n_dropped)
-        fal_terminal_notice("%zu bytes have no token in this vocabulary and are left out",
-                            n_dropped);
+    if (n_dropped) fal_prompt_tell_dropped(t, text, length, out, first, n_dropped);
     return FAL_OK;
+}
+
+/* Where the text and what its tokens stand for part; the length if they do not. */
+static size_t first_difference(const fal_tokenizer *t, const char *text, size_t length,
+                               const fal_tokens *tokens, size_t first) {
+    size_t at = 0;
+    for (size_t i = first; i < tokens->count; i++) {
+        size_t n = 0;
+        const char *piece = fal_tokenizer_piece(t, tokens->ids[i], &n);
+        for (size_t k = 0; piece && k < n; k++, at++)
+            if (at >= length || piece[k] != text[at]) return at;
+    }
+    return at;
+}
+
+void fal_prompt_tell_dropped(const fal_tokenizer *t, const char *text, size_t length,
+                             const fal_tokens *tokens, size_t first, size_t n_dropped) {
+    char where[80] = "";
+    size_t at = first_difference(t, text, length, tokens, first);
+    /* Of equal bytes in a row the first one differs, but the last one is found. */
+    while (at < length && at > 0 && text[at - 1] == text[at])
+        at--;
+    if (at < length)
+        snprintf(where, sizeof where, "; the first is 0x%02x at offset %zu",
+                 (unsigned)(unsigned char)text[at], at);
+    fal_terminal_notice("falconer: %zu %s no token in this vocabulary and %s left out%s", n_dropped,
+                        n_dropped == 1 ? "byte has" : "bytes have", n_dropped == 1 ? "is" : "are",
+                        where);
 }
 
 static bool on_progress(void *user, size_t n_done, size_t n_total) {

@@ -19,6 +19,11 @@ fal_status fal_prompt_read(char **out, size_t *length, const char *text, const c
 fal_status fal_prompt_encode(const fal_tokenizer *t, const char *text, size_t length,
                              fal_specials specials, fal_tokens *out, fal_error *err);
 
+/* Says on stderr how many bytes of text have no token, and which is the first; tokens from the first-th on are those of
+ * text. */
+void fal_prompt_tell_dropped(const fal_tokenizer *t, const char *text, size_t length,
+                             const fal_tokens *tokens, size_t first, size_t n_dropped);
+
 /* Feeds tokens with a progress bar for long ones; Ctrl-C cancels. */
 fal_status fal_prompt_sync(fal_session *session, const fal_tokens *tokens, fal_error *err);
 

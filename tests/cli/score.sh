@@ -30,3 +30,4 @@ done
 try "$FALCONER" score -m "$MODEL" --ids 5,99999
 try "$FALCONER" score -m "$MODEL" --text ''
 try "$FALCONER" score -m "$MODEL" -c 3 --ids 1,2,3,4
+try "$FALCONER" score -m "$MODEL" --ids 5
