@@ -49,7 +49,12 @@ static fal_status slash_system(fal_chat *chat, const char *argument, fal_error *
     if (strcmp(argument, "default") == 0)
         fal_chat_default_system(chat->format, (int64_t)time(NULL), own, sizeof own);
     bool is_word = strcmp(argument, "default") == 0 || strcmp(argument, "none") == 0;
-    return fal_conversation_set_system(&chat->conversation, is_word ? own : argument, err);
+    FAL_TRY(fal_conversation_set_system(&chat->conversation, is_word ? own : argument, err));
+    const char *text = chat->conversation.system ? chat->conversation.system : "none";
+    size_t n = strcspn(text, "\n");
+    fal_terminal_notice("system prompt: %.*s%s", (int)(n < 200 ? n : 200), text,
+                        n < 200 && !text[n] ? "" : " ...");
+    return FAL_OK;
 }
 
 static fal_status slash_reset(fal_chat *chat, const char *argument, fal_error *err) {
@@ -96,45 +101,56 @@ static void format_setting(const fal_option *row, const void *base, char *out, s
         snprintf(out, size, "%.10g", *(const double *)at);
 }
 
-static void show_settings(fal_chat *chat) {
+/* The one called name, or all. */
+static void show_settings(fal_chat *chat, const char *name) {
     void *base = NULL;
     const fal_option *row;
     for (int i = 0; (row = setting_at(&chat->settings, i, &base)); i++) {
         char value[40];
+        if (name && strcmp(row->name, name) != 0) continue;
         format_setting(row, base, value, sizeof value);
         fal_terminal_notice("  %-20s %-10s %s", row->name, value, row->meaning);
     }
 }
 
+/* A value of NULL only asks whether there is such a setting. */
 static fal_status store_setting(fal_chat_settings *settings, const char *name, const char *value,
                                 fal_error *err) {
     fal_nearest nearest = {.word = name};
     fal_chat_settings changed = *settings;
     void *base = NULL;
     const fal_option *row;
+    char known[300] = "";
+    size_t used = 0;
     for (int i = 0; (row = setting_at(&changed, i, &base)); i++) {
         fal_nearest_offer(&nearest, row->name);
+        if (used < sizeof known)
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
+                                     row->name);
         if (strcmp(row->name, name) != 0) continue;
+        if (!value) return FAL_OK;
         FAL_TRY(fal_option_store(row, base, row->name, value, err));
         FAL_TRY(fal_sampling_check(&changed.sampling, err));
         *settings = changed;
         return FAL_OK;
     }
-    return fal_fail(err, FAL_E_ARGUMENT, "unknown setting '%.100s'%s%s", name,
-                    nearest.best ? "; nearest: " : "", nearest.best ? nearest.best : "");
+    return fal_fail(
+        err, FAL_E_ARGUMENT, "unknown setting '%.100s'%s%s", name,
+        nearest.best ? "; nearest: " : "; known: ", nearest.best ? nearest.best : known);
 }
 
 static fal_status slash_set(fal_chat *chat, const char *argument, fal_error *err) {
     char name[64];
     size_t n = strcspn(argument, " =");
     if (!argument[0]) {
-        show_settings(chat);
+        show_settings(chat, NULL);
         return FAL_OK;
     }
     const char *value = argument + n + strspn(argument + n, " =");
     snprintf(name, sizeof name, "%.*s", (int)(n < 63 ? n : 63), argument);
-    if (!value[0]) return fal_fail(err, FAL_E_ARGUMENT, "/set %s: a value is missing", name);
-    return store_setting(&chat->settings, name, value, err);
+    FAL_TRY(store_setting(&chat->settings, name, value[0] ? value : NULL, err));
+    show_settings(chat, name);
+    return FAL_OK;
 }
 
 /* ---- files ---- */
@@ -212,13 +228,38 @@ static fal_status slash_save(fal_chat *chat, const char *argument, fal_error *er
     return status;
 }
 
+/* jansson has its own words for what a text here cannot hold. */
+static fal_status read_saved(json_t **out, const char *path, fal_error *err) {
+    json_error_t why;
+    fal_status status = fal_json_read_file(out, path, err);
+    if (status != FAL_E_FORMAT) return status;
+    json_t *again = json_load_file(path, 0, &why);
+    bool has_zero = !again && json_error_code(&why) == json_error_null_character;
+    json_decref(again);
+    if (!has_zero) return status;
+    return fal_fail(err, FAL_E_FORMAT, "'%s': line %d: a text holds a zero (\\u0000)", path,
+                    why.line);
+}
+
+/* Other words may follow when the same conversation goes on elsewhere. */
+static void tell_other_origin(const fal_chat *chat, const char *path, const json_t *saved) {
+    const char *model = json_string_value(json_object_get(saved, "model")),
+               *format = json_string_value(json_object_get(saved, "chat_format")),
+               *here = fal_chat_format_name(chat->format);
+    bool other_model = model && strcmp(fal_path_base(model), fal_path_base(chat->model_file)) != 0;
+    if (!other_model && !(format && strcmp(format, here) != 0)) return;
+    fal_terminal_notice("%s was saved with %s, chat format %s; it goes on with %s, %s", path,
+                        model ? fal_path_base(model) : "an unnamed model",
+                        format ? format : "unnamed", fal_path_base(chat->model_file), here);
+}
+
 static fal_status slash_load(fal_chat *chat, const char *argument, fal_error *err) {
     if (!argument[0]) return fal_fail(err, FAL_E_ARGUMENT, "/load: a file's name is missing");
     json_t *all = NULL;
     fal_conversation loaded = {0};
     fal_chat_settings settings = chat->settings;
     fal_status status = FAL_OK;
-    FAL_TRY_OUT(fal_json_read_file(&all, argument, err));
+    FAL_TRY_OUT(read_saved(&all, argument, err));
     const json_t *version = json_object_get(all, version_key),
                  *answers = json_object_get(all, answers_key);
     if (version && json_integer_value(version) != FILE_VERSION)
@@ -239,6 +280,7 @@ static fal_status slash_load(fal_chat *chat, const char *argument, fal_error *er
     if (answers) chat->n_answers = (uint64_t)json_integer_value(answers);
     loaded = before;
     fal_terminal_notice("loaded %zu messages from %s", chat->conversation.count, argument);
+    tell_other_origin(chat, argument, all);
 out:
     fal_conversation_release(&loaded);
     json_decref(all);
@@ -248,14 +290,14 @@ out:
 /* ---- the table ---- */
 
 static const slash_command commands[] = {
-    {"help",   "",             "print this list",                                           slash_help  },
-    {"system", "[TEXT]",       "show or set the system prompt; default and none are words", slash_system},
-    {"reset",  "",             "begin again; the system prompt and the settings stay",      slash_reset },
-    {"regen",  "",             "answer the last message again",                             slash_regen },
-    {"save",   "FILE",         "write conversation and settings into a JSON file",          slash_save  },
-    {"load",   "FILE",         "go on with a saved conversation",                           slash_load  },
-    {"set",    "[NAME VALUE]", "show or change how tokens are drawn",                       slash_set   },
-    {"quit",   "",             "leave, as Ctrl-D does",                                     slash_quit  }
+    {"help",   "",               "print this list",                                           slash_help  },
+    {"system", "[TEXT]",         "show or set the system prompt; default and none are words", slash_system},
+    {"reset",  "",               "begin again; the system prompt and the settings stay",      slash_reset },
+    {"regen",  "",               "answer the last message again",                             slash_regen },
+    {"save",   "FILE",           "write conversation and settings into a JSON file",          slash_save  },
+    {"load",   "FILE",           "go on with a saved conversation",                           slash_load  },
+    {"set",    "[NAME [VALUE]]", "show or change how tokens are drawn",                       slash_set   },
+    {"quit",   "",               "leave, as Ctrl-D does",                                     slash_quit  }
 };
 
 enum {
@@ -265,7 +307,7 @@ enum {
 static fal_status slash_help(fal_chat *chat, const char *argument, fal_error *err) {
     (void)chat, (void)argument, (void)err;
     for (int i = 0; i < N_COMMANDS; i++)
-        fal_terminal_notice("  /%-6s %-12s %s", commands[i].name, commands[i].argument,
+        fal_terminal_notice("  /%-6s %-14s %s", commands[i].name, commands[i].argument,
                             commands[i].meaning);
     fal_terminal_notice(
         "A line that ends with \\ goes on in the next; \"\"\" opens and closes a message of many lines.\n"

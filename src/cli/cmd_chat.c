@@ -188,7 +188,7 @@ out:
 const fal_command fal_command_chat = {
     .description =
         "Holds a conversation with a model. On a terminal there is line editing and a history; a line that ends with a "
-        "backslash goes on in the next one, and three quotation marks open and close a message of many lines. Ctrl-C "
+        "backslash goes on in the next one, three quotation marks open and close a message of many lines, and what is pasted stays one message. Ctrl-C "
         "stops an answer, which stays as far as it is there; at the prompt it throws away what was typed, and twice, or "
         "Ctrl-D, leaves. Lines that begin with a slash are commands; /help lists them.\n\n"
         "From a pipe every line is a message, only answers go to standard output, and the first failure ends the "

@@ -41,6 +41,7 @@ refuse '{"messages": [], "falconer_conversation": 2}'
 refuse '{"messages": [], "answers": -1}'
 refuse '{"messages": [], "answers": "1"}'
 refuse '{"messages": ['
+refuse '{"messages": [{"role": "user", "content": "\u0000"}]}'
 # A loaded conversation may end with a question: /regen answers it. One that begins with an answer has none to answer.
 printf '{"messages": [{"role": "user", "content": "Hello"}]}' >asked.json
 printf '/load asked.json\n/regen\n/save answered.json\n' | chat >once || fail "regen of a question"
@@ -60,3 +61,11 @@ printf '/load absent.json\n' | "$FALCONER" chat -m "$MODEL" 2>&1
 printf '/save absent/file.json\n' | "$FALCONER" chat -m "$MODEL" 2>&1 | sed 's/partial-[0-9-]*/partial-N/'
 printf '/regen\n' | "$FALCONER" chat -m "$MODEL" 2>&1
 echo "exit $?"
+# /set and /system say what is in force; elsewhere a conversation goes on, and it is said.
+printf '/set foo 1\n' | chat
+tail -n 1 notes
+printf '/set top-k\n/set top-k 7\n/set to-k\n' | "$FALCONER" chat -m "$MODEL" 2>&1
+printf '/system two\\\nlines\n/system none\n' | "$FALCONER" chat -m "$MODEL" 2>&1
+cp "$MODEL" other.gguf
+printf '/load one.json\n' | "$FALCONER" chat -m other.gguf 2>&1
+printf '/load one.json\n' | "$FALCONER" chat -m "$MODEL" --chat-format plain 2>&1
