@@ -19,7 +19,7 @@ static const char *type_choice(int index) {
 
 static const fal_option rows[] = {
     FAL_ROW_CHOICE("type", 't', AT(type), "TYPE", type_choice,
-                   "number type: f32, f16 or bf16 (bf16)"),
+                   "number type: f32, f16 or bf16 (the checkpoint's)"),
     FAL_ROW(TEXT, "name", 0, AT(name), "NAME", "the model's name in the file (the folder's)"),
     FAL_ROW_FLAG("force", 0, AT(force), "overwrite a file that is there"),
     FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),

@@ -116,8 +116,9 @@ static const fal_option_group groups[] = {
 };
 
 static const fal_argument arguments[] = {
-    {"LIST", FAL_OPTION_CHOICE, list_choice, true,  "types, mixes, architectures, methods, ..."},
-    {NULL,   FAL_OPTION_TEXT,   NULL,        false, NULL                                       }
+    {"LIST", FAL_OPTION_CHOICE, list_choice, true,
+     "types, architectures, methods, mixes, chat-formats, devices or commands"},
+    {NULL,   FAL_OPTION_TEXT,   NULL,        false, NULL                      }
 };
 
 static const fal_example examples[] = {

@@ -4,7 +4,8 @@
 #include <string.h>
 
 enum {
-    MEANING_COLUMN = 30
+    MEANING_COLUMN = 30,
+    MEANING_WIDTH = 80 - MEANING_COLUMN
 };
 
 void fal_help_print_overview(FILE *stream) {
@@ -24,9 +25,19 @@ void fal_help_print_overview(FILE *stream) {
 
 static void print_row(FILE *stream, const char *left, const char *meaning) {
     if (strlen(left) + 2 > MEANING_COLUMN)
-        fprintf(stream, "%s\n%*s%s\n", left, MEANING_COLUMN, "", meaning);
+        fprintf(stream, "%s\n%*s", left, MEANING_COLUMN, "");
     else
-        fprintf(stream, "%-*s%s\n", MEANING_COLUMN, left, meaning);
+        fprintf(stream, "%-*s", MEANING_COLUMN, left);
+    /* Broken at the last blank that fits; a word that does not fit stays whole. */
+    while (strlen(meaning) > MEANING_WIDTH) {
+        int end = MEANING_WIDTH;
+        while (end > 0 && meaning[end] != ' ')
+            end--;
+        if (end == 0) break;
+        fprintf(stream, "%.*s\n%*s", end, meaning, MEANING_COLUMN, "");
+        meaning += end + 1;
+    }
+    fprintf(stream, "%s\n", meaning);
 }
 
 static void print_option(FILE *stream, const fal_option *o) {

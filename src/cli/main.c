@@ -1,12 +1,14 @@
 /* Finds the command, reads its options, runs it, prints its error, returns its exit code. */
 #include <falconer/version.h>
 
+#include "base/cpu.h"
 #include "cli/command.h"
 #include "cli/help_text.h"
 #include "cli/nearest.h"
 #include "cli/terminal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static fal_status unknown_command(const char *word, fal_error *err) {
@@ -50,8 +52,30 @@ static fal_status run(int argc, char **argv, fal_error *err) {
     return run_command(word, argc - 2, argv + 2, err);
 }
 
+/* An unknown word in a variable changes nothing, which must be told: one measures something else otherwise. */
+static void check_variable(const char *name, const char *const *words) {
+    char known[100] = "";
+    const char *value = getenv(name);
+    if (!value || !value[0]) return;
+    for (size_t used = 0, i = 0; words[i]; i++) {
+        if (strcmp(words[i], value) == 0) return;
+        used +=
+            (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", words[i]);
+    }
+    fal_terminal_notice("%s '%.100s' is not known and ignored; known: %s", name, value, known);
+}
+
+static void check_environment(void) {
+    const char *const levels[] = {fal_cpu_level_name(FAL_CPU_PORTABLE),
+                                  fal_cpu_level_name(FAL_CPU_AVX2), NULL};
+    const char *const events[] = {"warning", "info", "debug", NULL};
+    check_variable("FALCONER_CPU", levels);
+    check_variable("FALCONER_LOG", events);
+}
+
 int main(int argc, char **argv) {
     fal_terminal_open();
+    check_environment();
     fal_error err = {0};
     fal_status status = run(argc, argv, &err);
     /* A result that did not reach its reader is a failure, too: a full disk shows only here. */

@@ -147,8 +147,9 @@ static fal_status store_ids(const fal_option *option, void *base, const char *la
     return refuse(option, label, text, err);
 }
 
-static fal_status store_text(const fal_option *option, void *base, const char *text,
-                             fal_error *err) {
+static fal_status store_text(const fal_option *option, void *base, const char *label,
+                             const char *text, fal_error *err) {
+    if (!text[0]) return fal_fail(err, FAL_E_ARGUMENT, "%s '': is empty", label);
     fal_texts *texts = field(option, base);
     const char **grown = fal_realloc(texts->items, texts->count + 2, sizeof *grown);
     if (!grown) return fal_fail_memory(err, (texts->count + 2) * sizeof *grown);
@@ -170,7 +171,7 @@ fal_status fal_option_store(const fal_option *option, void *base, const char *la
     case FAL_OPTION_NUMBER: return store_number(option, base, label, text, err);
     case FAL_OPTION_SEED: return store_seed(option, base, label, text, err);
     case FAL_OPTION_IDS: return store_ids(option, base, label, text, err);
-    case FAL_OPTION_LIST: return store_text(option, base, text, err);
+    case FAL_OPTION_LIST: return store_text(option, base, label, text, err);
     }
     return fal_fail(err, FAL_E_BUG, "%s: option of unknown kind %d", label, (int)option->kind);
 }

@@ -7,3 +7,6 @@
 "$FALCONER" list chat-formats | grep -q '^alfred ' || fail chat-formats
 "$FALCONER" list devices | grep -q '^cpu ' || fail devices
 "$FALCONER" list methods --json | grep -q '{"name": "ntk-yarn", "meaning": ' || fail json
+"$FALCONER" list nothing 2>&1 | sed 's/.*one of //' | tr -d ' ' | tr ',' '\n' | while read -r name; do
+    "$FALCONER" list --help | grep -qw -- "$name" || fail "list --help does not name $name"
+done || exit 1

@@ -11,6 +11,7 @@ try "$FALCONER" run --temperature ' 1'
 try "$FALCONER" run --seed -1
 try "$FALCONER" run --seed 9223372036854775808
 try "$FALCONER" run --temperature
+try "$FALCONER" run --stop ''
 try "$FALCONER" run --json=yes
 try "$FALCONER" run --kv-type q4_0
 try "$FALCONER" run --num-return-sequences 0
