@@ -312,8 +312,8 @@ static void link_paths_are_read(void **state) {
 static void text_is_made_harmless(void **state) {
     (void)state;
     fal_string_builder out = {0};
-    fal_append_clean(&out,
-                     (fal_slice){"a\r\nb\rc\0\x1b[31m\td\x7f\xc2\x9b\xff\xe2\x82 \xc3\xa9\n", 26});
+    static const char hostile[] = "a\r\nb\rc\0\x1b[31m\td\x7f\xc2\x9b\xff\xe2\x82 \xc3\xa9\n";
+    fal_append_clean(&out, (fal_slice){hostile, sizeof hostile - 1});
     assert_string_equal(out.text, "a\nb\nc[31m\td\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd \xc3\xa9\n");
     fal_string_release(&out);
 }
