@@ -44,9 +44,11 @@ ssize_t pwrite(int file, const void *data, size_t length, off_t at) {
     return syscall(SYS_pwrite64, file, data, length, at);
 }
 
+/* Nothing here outlives the machine, so that waiting for the disk would only take time. */
 int fsync(int file) {
+    (void)file;
     if (is_last_step()) _exit(DIED);
-    return (int)syscall(SYS_fsync, file);
+    return 0;
 }
 
 int rename(const char *from, const char *to) {
