@@ -22,20 +22,34 @@ static void append_quoted(fal_string_builder *out, const char *text) {
     fal_string_append_text(out, "'");
 }
 
+/* The points of one family and their words; at an angle, since files of nearly one size are the rule. */
+static void append_series(fal_string_builder *out, const char *tsv_path, const char *condition,
+                          const char *title, const char *colour, bool above) {
+    append_quoted(out, tsv_path);
+    fal_string_append_format(
+        out, " every ::1 using (%s ? $2 : NaN):5 with points pt 7 ps 0.8 lc rgb '%s' title '%s',",
+        condition, colour, title);
+    append_quoted(out, tsv_path);
+    fal_string_append_format(
+        out,
+        " every ::1 using (%s ? $2 : NaN):5:1 with labels %s rotate by 50 font ',11' tc rgb '%s' notitle",
+        condition, above ? "left offset 0.3,0.7" : "right offset -0.3,-0.7", colour);
+}
+
 static void append_commands(fal_string_builder *out, const char *tsv_path, bool log_scale) {
-    fal_string_append_text(out, "set terminal svg size 860,520 noenhanced font 'sans-serif,13' "
+    fal_string_append_text(out, "set terminal svg size 860,560 noenhanced font 'sans-serif,13' "
                                 "background rgb 'white';"
-                                "set datafile separator tab; unset key; set grid lc rgb '#dddddd';"
+                                "set datafile separator tab; set key top right;"
+                                "set grid xtics ytics lt 1 lw 0.5 lc rgb '#dddddd';"
                                 "set border 3; set tics nomirror; set format y '%g';"
-                                "set offsets graph 0.05, graph 0.12, graph 0.05, graph 0.05;"
+                                "set offsets graph 0.04, graph 0.1, graph 0.15, graph 0.15;"
                                 "set xlabel 'File size, GB';"
                                 "set ylabel 'KL divergence from the unquantized model, nats';");
     if (log_scale) fal_string_append_text(out, "set logscale y;");
     fal_string_append_text(out, "plot ");
-    append_quoted(out, tsv_path);
-    fal_string_append_text(
-        out, " every ::1 using 2:5 with points pt 7 ps 0.8 lc rgb '#1f5f9f', '' every ::1 "
-             "using 2:5:1 with labels left offset 0.8,0.3 tc rgb '#222222'");
+    append_series(out, tsv_path, "strstrt(strcol(1), '_K') > 0", "K-quants", "#1f5f9f", true);
+    fal_string_append_text(out, ",");
+    append_series(out, tsv_path, "strstrt(strcol(1), '_K') == 0", "others", "#a03020", false);
 }
 
 /* Reads the pipe to its end. */

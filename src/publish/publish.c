@@ -40,8 +40,7 @@ typedef struct publishing {
     char *template_text, *hub_name, *thumbnail;
     const char *base_model;
     size_t template_length;
-    char *reference_path;
-    bool made_reference;
+    char *reference_path; /* NULL: not needed so far */
     fal_importance importance;
     char what[64]; /* the step */
     atomic_ullong bytes_done;
@@ -219,7 +218,6 @@ static fal_status make_reference(publishing *p, fal_error *err) {
                                   .plan = {.mix = reference_mix(p->source)}};
     fal_quantize_options options = quantize_options(p);
     snprintf(p->what, sizeof p->what, "converting to %s", output.plan.mix->name);
-    p->made_reference = true;
     return fal_quantize_write(p->source, &output, 1, &options, err);
 }
 
@@ -499,12 +497,12 @@ static bool all_diverge(const fal_set *set) {
     return true;
 }
 
-/* Says so and goes on where there is no gnuplot. */
+/* Says so and goes on where there is no gnuplot. One point is no plot. */
 static fal_status write_plot(publishing *p, bool *has_plot, fal_error *err) {
     fal_string_builder table = {0};
     fal_error problem = {0};
     *has_plot = false;
-    if (!p->options->text) return FAL_OK;
+    if (!p->options->text || p->set->n_files < 2) return FAL_OK;
     fal_set_to_tsv(&table, p->set);
     fal_status status = write_text(p, "quality.tsv", &table, err);
     fal_string_release(&table);
@@ -597,11 +595,19 @@ static fal_status publish(publishing *p, fal_error *err) {
     return write_card(p, has_plot, err);
 }
 
+/* Also one that a run left which was killed. */
+static void remove_reference(const publishing *p) {
+    if (!fal_file_is_directory(p->options->source)) return;
+    char *path = fal_path_join(p->options->directory, reference_file);
+    if (path) fal_file_remove(path);
+    fal_free(path);
+}
+
 fal_status fal_publish(fal_set *out, const fal_publish_options *options, fal_error *err) {
     *out = (fal_set){0};
     publishing p = {.options = options, .set = out};
     fal_status status = publish(&p, err);
-    if (p.made_reference) fal_file_remove(p.reference_path);
+    remove_reference(&p);
     for (size_t i = 0; p.paths && i < options->n_mixes; i++)
         fal_free(p.paths[i]);
     fal_free(p.paths);

@@ -212,6 +212,16 @@ static void plot_is_drawn(void **state) {
         assert_non_null(strstr(svg, "<svg"));
         assert_non_null(strstr(svg, "Q4_K_M"));
         fal_free(svg);
+        for (size_t i = 1; i < 3; i++) { /* all points at one place */
+            set.files[i].bytes = set.files[0].bytes;
+            set.files[i].measured = set.files[0].measured;
+        }
+        fal_string_clear(&table);
+        fal_set_to_tsv(&table, &set);
+        temp_write(&folder, "it's.tsv", table.text, table.length);
+        CHECK_OK(fal_plot_quality(temp_path(&folder, "it's.tsv"), temp_path(&folder, "q.svg"), true,
+                                  &err),
+                 &err);
         CHECK_STATUS(fal_plot_quality(temp_path(&folder, "absent.tsv"), temp_path(&folder, "r.svg"),
                                       true, &err),
                      FAL_E_UNSUPPORTED, &err, "gnuplot");

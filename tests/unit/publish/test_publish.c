@@ -205,6 +205,7 @@ static void measured_sets_go_on(void **state) {
     fal_set_release(&set);
     assert_false(fal_file_exists(at(&p, "set/.reference.gguf")));
     assert_false(fal_file_exists(at(&p, "set/README.md")));
+    put(&p, "set/.reference.gguf", "of a run that was killed", 24);
     w = (watch){0};
     CHECK_OK(fal_publish(&set, &o, &err), &err);
     assert_non_null(strstr(w.said, "taken over: 1 of 3"));
