@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -123,10 +124,9 @@ static fal_status resolve_output(char **out, const char *path, fal_error *err) {
     }
     if (!S_ISREG(facts.st_mode))
         return fal_fail(err, FAL_E_ARGUMENT, "'%s' is not a regular file", path);
-    char *resolved = realpath(path, NULL);
-    if (!resolved) return fal_fail_errno(err, "cannot follow", path);
+    char resolved[PATH_MAX];
+    if (!realpath(path, resolved)) return fal_fail_errno(err, "cannot follow", path);
     *out = fal_copy_string(resolved, strlen(resolved));
-    free(resolved);
     return *out ? FAL_OK : fal_fail_memory(err, strlen(path));
 }
 
