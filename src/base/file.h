@@ -21,6 +21,10 @@ void fal_mapping_release(fal_mapping *mapping);
 /* Asks the system to read the range ahead. A hint; never fails. */
 void fal_mapping_will_need(const fal_mapping *mapping, size_t offset, size_t length);
 
+/* Lets the system take back the pages of a range that lies in a mapped file; they are read again when needed. Never for
+ * memory that is not mapped from a file: its contents would be lost. */
+void fal_mapped_range_forget(const void *data, size_t length);
+
 /* The whole file, with a zero behind its end.
  *   out        owned by the caller (fal_free)
  *   max_bytes  LIMIT beyond it */

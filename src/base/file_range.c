@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -154,4 +155,12 @@ fal_status fal_range_copy(int from, uint64_t at, int to, uint64_t to_at, uint64_
     fal_status status = copy_all(&c, way, err);
     fal_free(c.buffer);
     return status;
+}
+
+void fal_mapped_range_forget(const void *data, size_t length) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)data + page - 1) / page * page,
+              end = ((uintptr_t)data + length) / page * page;
+    /* posix_madvise does nothing with this advice on Linux. */
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
 }

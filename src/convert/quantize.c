@@ -137,6 +137,7 @@ static fal_status write_tensor(quantization *q, int tensor, fal_error *err) {
                    .bad_position = -1};
         FAL_TRY(read_piece(q, &p, err));
         FAL_TRY(write_piece(q, &p, err));
+        q->source->kind->forget_rows(q->source->state, tensor, first, p.n_rows);
     }
     return FAL_OK;
 }

@@ -16,6 +16,8 @@ typedef struct fal_source_kind {
     /* Decodes rows [first, first + n) of tensor `index` into out [n, columns]. A vector is one row. */
     fal_status (*read_rows)(void *state, int index, int64_t first, int64_t n, float *out,
                             fal_error *err);
+    /* Rows [first, first + n) of tensor `index` are not needed any more: their memory may go. */
+    void (*forget_rows)(void *state, int index, int64_t first, int64_t n);
     /* Writes all metadata except general.file_type and what depends on the types of an output. */
     fal_status (*write_metadata)(void *state, fal_gguf_writer *w, const char *name, fal_error *err);
 } fal_source_kind;

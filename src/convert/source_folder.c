@@ -182,6 +182,21 @@ static fal_status read_rows(void *state, int index, int64_t first, int64_t n, fl
     return FAL_OK;
 }
 
+/* Regrouped rows are read in another order than they lie: those go together, at the end. */
+static void forget_rows(void *state, int index, int64_t first, int64_t n) {
+    const folder *c = state;
+    const folder_tensor *t = &c->sources[index];
+    int64_t n_rows = fal_plan_tensor_rows(&c->tensors[index]);
+    size_t row_bytes = (size_t)t->source->bytes / (size_t)n_rows;
+    if (!t->source->is_mapped || (t->is_regrouped && first + n < n_rows)) return;
+    if (t->is_regrouped) {
+        fal_mapped_range_forget(t->source->data, (size_t)t->source->bytes);
+    } else {
+        fal_mapped_range_forget((const char *)t->source->data + (size_t)first * row_bytes,
+                                (size_t)n * row_bytes);
+    }
+}
+
 static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *name,
                                  fal_error *err) {
     const folder *c = state;
@@ -267,7 +282,7 @@ static void close_folder(void *state) {
     fal_free(c);
 }
 
-static const fal_source_kind folder_kind = {close_folder, read_rows, write_metadata};
+static const fal_source_kind folder_kind = {close_folder, read_rows, forget_rows, write_metadata};
 
 /* The vocabulary, if there is one; without weights it may be missing. A tokenizer is made of it, so that what could not be
  * opened later is refused here. */

@@ -1,5 +1,6 @@
 /* A GGUF file as a source: tensors as they stand, metadata copied key by key. */
 #include "base/alloc.h"
+#include "base/file.h"
 #include "convert/source.h"
 
 #include <stdio.h>
@@ -35,6 +36,14 @@ static fal_status read_rows(void *state, int index, int64_t first, int64_t n, fl
     return FAL_OK;
 }
 
+static void forget_rows(void *state, int index, int64_t first, int64_t n) {
+    const gguf_source *g = state;
+    const fal_gguf_tensor *t = fal_gguf_tensor_at(g->file, index);
+    size_t row_bytes = (size_t)t->bytes / (size_t)fal_plan_tensor_rows(&g->tensors[index]);
+    fal_mapped_range_forget((const char *)t->data + (size_t)first * row_bytes,
+                            (size_t)n * row_bytes);
+}
+
 static bool is_replaced(const char *key) {
     return strcmp(key, "general.file_type") == 0 || strcmp(key, "general.alignment") == 0
            || strcmp(key, "general.quantization_version") == 0 || strncmp(key, "split.", 6) == 0
@@ -57,7 +66,7 @@ static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *na
     return FAL_OK;
 }
 
-static const fal_source_kind gguf_kind = {close_gguf, read_rows, write_metadata};
+static const fal_source_kind gguf_kind = {close_gguf, read_rows, forget_rows, write_metadata};
 
 static fal_status list_tensors(fal_source *s, gguf_source *g, fal_error *err) {
     s->n_tensors = fal_gguf_tensor_count(g->file);

@@ -15,6 +15,7 @@ typedef struct fal_checkpoint_tensor {
     const void *data;     /* contiguous, row-major; borrowed until close */
     uint64_t bytes;
     const char *file; /* the file's name, for messages */
+    bool is_mapped;   /* data lies in a mapped file */
 } fal_checkpoint_tensor;
 
 /* Opens the tensors of directory. Looks for model.safetensors.index.json, model.safetensors,

@@ -28,12 +28,14 @@ fal_status fal_checkpoint_check_name(fal_slice name, fal_error *err) {
 /* Readers of tensors may use pointers of the element's type. */
 static fal_status align_data(fal_checkpoint_row *row, fal_error *err) {
     fal_checkpoint_tensor *t = &row->face;
+    t->is_mapped = true;
     if (!t->type || t->bytes == 0 || (uintptr_t)t->data % (uintptr_t)t->type->bytes_per_block == 0)
         return FAL_OK;
     row->copy = fal_alloc_aligned((size_t)t->bytes, 1);
     if (!row->copy) return fal_fail_memory(err, (size_t)t->bytes);
     memcpy(row->copy, t->data, (size_t)t->bytes);
     t->data = row->copy;
+    t->is_mapped = false;
     return FAL_OK;
 }
 
