@@ -5,7 +5,6 @@
 #include "convert/type_plan.h"
 #include "model/arch.h"
 #include "model/rope.h"
-#include "publish/card.h"
 #include "quant/type.h"
 
 #include <stdio.h>
@@ -91,10 +90,6 @@ static bool list_chat_formats(int index, list_line *out) {
     return true;
 }
 
-static bool list_placeholders(int index, list_line *out) {
-    return fal_card_value_at(index, &out->name, &out->meaning);
-}
-
 static const struct {
     const char *name;
     list_function *function;
@@ -104,7 +99,6 @@ static const struct {
     {"methods",       list_methods      },
     {"mixes",         list_mixes        },
     {"chat-formats",  list_chat_formats },
-    {"placeholders",  list_placeholders },
     {"devices",       list_devices      },
     {"commands",      list_commands     }
 };
@@ -123,8 +117,8 @@ static const fal_option_group groups[] = {
 
 static const fal_argument arguments[] = {
     {"LIST", FAL_OPTION_CHOICE, list_choice, true,
-     "types, architectures, methods, mixes, chat-formats, placeholders, devices or commands"},
-    {NULL,   FAL_OPTION_TEXT,   NULL,        false, NULL                                    }
+     "types, architectures, methods, mixes, chat-formats, devices or commands"},
+    {NULL,   FAL_OPTION_TEXT,   NULL,        false, NULL                      }
 };
 
 static const fal_example examples[] = {

@@ -229,7 +229,7 @@ const fal_command fal_command_publish = {
         "An interrupted set goes on with what is finished: files that are whole and made of the same source in the same "
         "way are kept, and so are measurements of the same files on the same text.\n\n"
         "Without --types the set is Q2_K Q3_K_S Q3_K_M Q3_K_L Q4_0 Q4_1 Q4_K_S Q4_K_M Q5_0 Q5_1 Q5_K_S Q5_K_M Q6_K Q8_0. "
-        "A template of one's own is text with {{placeholders}}; `falconer list placeholders` names them. `falconer lint` "
+        "A template of one's own is text with {{placeholders}}; an unknown one is refused in a message that names them all. `falconer lint` "
         "checks a folder again before it is uploaded.",
     .arguments = arguments,
     .groups = groups,

@@ -364,11 +364,11 @@ static void write_example_file(fal_string_builder *out, const fal_card *card) {
 typedef void write_function(fal_string_builder *out, const fal_card *card);
 
 static const struct {
-    const char *name, *meaning;
+    const char *name;
     write_function *write;
 } rows[] = {
 
-#define FAL_CARD_VALUE(name, meaning) {#name, meaning, write_##name},
+#define FAL_CARD_VALUE(name, meaning) {#name, write_##name},
 #include "publish/card_values.def"
 #undef FAL_CARD_VALUE
 };
@@ -376,13 +376,6 @@ static const struct {
 enum {
     N_VALUES = sizeof rows / sizeof rows[0]
 };
-
-bool fal_card_value_at(int index, const char **name, const char **meaning) {
-    if (index < 0 || index >= N_VALUES) return false;
-    *name = rows[index].name;
-    *meaning = rows[index].meaning;
-    return true;
-}
 
 fal_status fal_card_write(fal_string_builder *out, const fal_card *card, fal_slice text,
                           const char *template_name, fal_error *err) {

@@ -26,9 +26,6 @@ fal_slice fal_card_template(void);
 fal_status fal_card_write(fal_string_builder *out, const fal_card *card, fal_slice text,
                           const char *template_name, fal_error *err);
 
-/* The index-th placeholder of a template and its meaning; false past the end. */
-bool fal_card_value_at(int index, const char **name, const char **meaning);
-
 /* Fails as fal_card_write does where the template is at fault; fills nothing. */
 fal_status fal_card_check_template(fal_slice text, const char *template_name, fal_error *err);
 

@@ -42,7 +42,7 @@ static void card_is_the_golden_one(void **state) {
                            .thumbnail = "tiny.png",
                            .plot = "quality.svg"};
     CHECK_OK(fal_card_write(&out, &card, fal_card_template(), "template", &err), &err);
-    check_golden(FAL_SOURCE_DIR "/tests/unit/publish/card_full.md", out.text);
+    check_golden(FAL_SOURCE_DIR "/tests/unit/publish/card_full.golden", out.text);
     fal_string_release(&out);
     fal_front_matter_close(front);
     fal_set_release(&set);
@@ -65,7 +65,7 @@ static void bare_card_is_the_golden_one(void **state) {
         .set = &set, .license = "mit", .original = {"", 0}
     };
     CHECK_OK(fal_card_write(&out, &card, fal_card_template(), "template", &err), &err);
-    check_golden(FAL_SOURCE_DIR "/tests/unit/publish/card_bare.md", out.text);
+    check_golden(FAL_SOURCE_DIR "/tests/unit/publish/card_bare.golden", out.text);
     fal_string_release(&out);
     fal_set_release(&set);
 }
