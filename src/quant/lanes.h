@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LANES_INLINE static inline __attribute__((always_inline))
+#define LANES_INLINE static inline
 
 enum {
     LANES = 8

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    N_WEIGHTS = 64 * 256,
+    N_WEIGHTS = 24 * 256,
     N_BYTES = N_WEIGHTS * 4
 };
 

@@ -11,7 +11,8 @@
 
 enum {
     ROW = 4096,
-    N_ROWS = 16
+    SHORT_ROW = 1024, /* where every weight is looked at */
+    N_ROWS = 6
 };
 
 typedef enum row_kind {
@@ -58,9 +59,10 @@ static void fill(fal_random *random, row_kind kind) {
 }
 
 /* weights -> blocks -> decoded */
-static void round_trip(const fal_type *type, const float *weights, const float *q, float *back) {
-    type->encode(weights, q, blocks, ROW / type->weights_per_block);
-    type->decode(blocks, back, ROW / type->weights_per_block);
+static void round_trip(const fal_type *type, const float *weights, const float *q, int n,
+                       float *back) {
+    type->encode(weights, q, blocks, n / type->weights_per_block);
+    type->decode(blocks, back, n / type->weights_per_block);
 }
 
 static double error_of(const float *back, const float *q) {
@@ -79,7 +81,7 @@ static void check_type(const fal_type *type, row_kind kind, bool is_weighted) {
     for (int k = 0; k < N_ROWS; k++) {
         fill(&random, kind);
         assert_true(reference_round_trip(type->name, row, q, ROW, reference));
-        round_trip(type, row, q, decoded);
+        round_trip(type, row, q, ROW, decoded);
         ours += error_of(decoded, q);
         theirs += error_of(reference, q);
     }
@@ -128,9 +130,9 @@ static void fill_edge(int edge, fal_random *random) {
 }
 
 static void check_stable(const fal_type *type, const float *q, const char *what) {
-    round_trip(type, row, q, decoded);
-    round_trip(type, decoded, q, again);
-    for (int i = 0; i < ROW; i++) {
+    round_trip(type, row, q, SHORT_ROW, decoded);
+    round_trip(type, decoded, q, SHORT_ROW, again);
+    for (int i = 0; i < SHORT_ROW; i++) {
         if (decoded[i] != again[i])
             print_error("%s, %s rows%s: weight %d, %g became %g\n", type->name, what,
                         q ? " with importance" : "", i, (double)decoded[i], (double)again[i]);
@@ -170,9 +172,9 @@ static void important_columns_err_less(void **state) {
             fill(&random, GAUSSIAN);
             for (int c = 0; c < ROW; c++)
                 importance[c] = c % 8 == 3 ? 100.0f : 1.0f;
-            round_trip(type, row, importance, decoded);
+            round_trip(type, row, importance, ROW, decoded);
             with += error_of(decoded, importance);
-            round_trip(type, row, NULL, decoded);
+            round_trip(type, row, NULL, ROW, decoded);
             without += error_of(decoded, importance);
         }
         assert_true(with < without * 0.97);
@@ -189,17 +191,17 @@ static void importance_may_be_anything(void **state) {
         static const float sizes[] = {0.0f, -1.0f, NAN, INFINITY, 1e-44f, 3e38f};
         size_t bytes = (size_t)(ROW / type->weights_per_block * type->bytes_per_block);
         fill(&random, GAUSSIAN);
-        round_trip(type, row, importance, decoded);
+        round_trip(type, row, importance, ROW, decoded);
         memcpy(more_blocks, blocks, bytes);
         for (int c = 0; c < ROW; c++)
             importance[c] *= 1024.0f;
-        round_trip(type, row, importance, decoded);
+        round_trip(type, row, importance, ROW, decoded);
         assert_memory_equal(blocks, more_blocks, bytes);
         for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
             for (int step = 1; step <= 2; step++) {
                 for (int c = 0; c < ROW; c += step)
                     importance[c] = sizes[s];
-                round_trip(type, row, importance, decoded);
+                round_trip(type, row, importance, ROW, decoded);
                 assert_true(error_of(decoded, NULL) < 0.5 * ROW * 0.02 * 0.02);
             }
         }
