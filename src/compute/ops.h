@@ -4,6 +4,8 @@
 
 #include "compute/tensor.h"
 
+#include <stdbool.h>
+
 typedef struct fal_queue fal_queue;
 
 /* Tokens of one timeline within a step: rows [first_token, first_token + n_tokens) of the step's activations stand at
@@ -22,6 +24,24 @@ typedef struct fal_attention {
     const float
         *alibi_slopes; /* [n_heads]: slope * key position is added after scaling; NULL: none */
 } fal_attention;
+
+/* Sequences packed one behind the other in the rows of a training step; sequence i has the rows starts[i] to
+ * starts[i + 1]. Attention is causal and stays inside each. */
+typedef struct fal_packing {
+    const int64_t *starts; /* [n_sequences + 1], ascending from 0 to the number of rows */
+    int64_t n_sequences;
+    int n_heads, n_kv_heads, head_dim; /* query head h reads kv head h / (n_heads / n_kv_heads) */
+    float scale;                       /* of the products: 1 / sqrt(head_dim) */
+    const float *alibi_slopes;         /* as in fal_attention; positions count within a sequence */
+} fal_packing;
+
+/* Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019. */
+typedef struct fal_adamw {
+    double learning_rate, beta1, beta2, epsilon;
+    double weight_decay;   /* w loses learning_rate * weight_decay of itself */
+    double gradient_scale; /* applied to dw first: the clip coefficient */
+    int64_t step;          /* from 1: for the correction of the moments' bias */
+} fal_adamw;
 
 typedef struct fal_ops {
 #define FAL_OP(name, parameters, meaning) void(*name) parameters;

@@ -1,0 +1,70 @@
+/* A model whose weights are f32 in memory and can change: what training holds instead of a fal_model. */
+#ifndef FAL_MODEL_TRAINABLE_H
+#define FAL_MODEL_TRAINABLE_H
+
+#include "formats/gguf_write.h"
+#include "model/arch.h"
+
+/* One weight, in logical coordinates: what checkpoints, optimizer and gradients are counted in. */
+typedef struct fal_trainable_weight {
+    char name
+        [FAL_WEIGHT_NAME_SIZE]; /* as in GGUF files; of an adapter: the weight's and ".lora_a" or ".lora_b" */
+    fal_weight_id id;
+    int layer;              /* 0 outside the layers */
+    int64_t n_rows, n_cols; /* n_rows is 1 for vectors */
+    bool is_matrix;         /* decays */
+    bool is_frozen;         /* has no gradient */
+    fal_tensor value;       /* f32, contiguous */
+    fal_tensor gradient;    /* f32, contiguous; FAL_NONE when frozen */
+} fal_trainable_weight;
+
+/* Low-rank adaptation: y += (alpha / rank) * (x A^T) B^T beside each chosen linear layer. */
+typedef struct fal_lora_options {
+    int rank; /* 0: none; all weights are trained */
+    double alpha;
+    bool with_norms;      /* norms are trained too */
+    bool with_embeddings; /* token embeddings and head are trained too */
+} fal_lora_options;
+
+typedef struct fal_trainable fal_trainable;
+
+/* Zero means default. */
+typedef struct fal_trainable_options {
+    uint64_t seed; /* of what is drawn: fresh weights, A of adapters */
+    fal_lora_options lora;
+    bool without_gradients; /* for measuring only */
+} fal_trainable_options;
+
+/* Fresh weights: normal with deviation 0.02, those in front of the residual sum divided by sqrt(2 n_layers); norms 1,
+ * biases 0. Each number depends on seed, name and index alone.
+ * Fails: FORMAT (params), UNSUPPORTED (an architecture that cannot be trained), MEMORY. */
+fal_status fal_trainable_open_fresh(fal_trainable **out, const fal_arch *arch,
+                                    const fal_params *params, const fal_trainable_options *options,
+                                    fal_error *err);
+
+/* Weights of a GGUF file of any types, decoded to f32; settings that the file is known to have lost are restored.
+ * file is not needed afterwards. */
+fal_status fal_trainable_open_gguf(fal_trainable **out, const fal_gguf *file,
+                                   const fal_trainable_options *options, fal_error *err);
+void fal_trainable_close(fal_trainable *t);
+
+/* Bytes that opening takes, without opening: weights, gradients, adapters. */
+uint64_t fal_trainable_bytes(const fal_arch *arch, const fal_params *params,
+                             const fal_trainable_options *options);
+
+const fal_arch *fal_trainable_arch(const fal_trainable *t);
+const fal_params *fal_trainable_params(const fal_trainable *t);
+/* Changes the context method in force; *n_context of the params becomes trained_context * factor. Fails: ARGUMENT. */
+fal_status fal_trainable_set_rope(fal_trainable *t, const fal_rope_settings *rope, fal_error *err);
+
+/* In an order that depends on the architecture alone. Borrowed; values and gradients may be written. */
+int fal_trainable_count(const fal_trainable *t);
+fal_trainable_weight *fal_trainable_at(fal_trainable *t, int index);
+fal_trainable_weight *fal_trainable_find(fal_trainable *t, const char *name); /* NULL: none */
+
+/* Writes the model as GGUF: the metadata of params and rope, every key of `like` that speaks of neither (tokenizer, name;
+ * NULL: none), weights of this type (vectors f32). Adapters are folded in. */
+fal_status fal_trainable_write_gguf(const fal_trainable *t, const fal_gguf *like,
+                                    const fal_type *type, const char *path, fal_error *err);
+
+#endif
