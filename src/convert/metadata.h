@@ -1,17 +1,10 @@
-/* The metadata of a converted file: under the keys that other readers of GGUF know. */
+/* The vocabulary as metadata of a converted file: under the keys that other readers of GGUF know. The rest of the
+ * metadata is written by model/arch.h. */
 #ifndef FAL_CONVERT_METADATA_H
 #define FAL_CONVERT_METADATA_H
 
 #include "model/arch.h"
 #include "text/vocabulary.h"
-
-/* general.* and the architecture's sizes; not general.file_type, which depends on the output. */
-void fal_metadata_write(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
-                        const char *name);
-
-/* Rope settings by keys that other readers understand, and the method's own name beside them. */
-fal_status fal_metadata_write_rope(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
-                                   fal_error *err);
 
 /* tokenizer.*; special ids that the vocabulary does not name come from the config. Models with Alfred's chat tokens and no
  * chat template get the template that belongs to the tokens. */

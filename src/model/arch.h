@@ -15,7 +15,7 @@ typedef struct fal_arch {
     int n_weights;
     fal_status (*params_from_gguf)(fal_params *p, const fal_gguf *f, fal_error *err);
     fal_status (*params_from_hf)(fal_params *p, const json_t *config, fal_error *err);
-    /* Adds the metadata that is the architecture's own; the common keys are written by the converter. */
+    /* Adds the metadata that is the architecture's own; fal_metadata_write writes the common keys. */
     void (*params_to_gguf)(const fal_params *p, fal_gguf_writer *w);
     /* Records the operations of one step on its queue; s->logits receives what was asked for. */
     void (*forward)(const fal_model *m, fal_step *s);
@@ -39,6 +39,14 @@ fal_status fal_params_sizes_from_gguf(fal_params *p, const fal_gguf *f, const ch
 /* Keys that this project reads must be of the kind it reads them as: a number given as a string would silently count as
  * absent. Fails: FORMAT, naming the key. */
 fal_status fal_metadata_check_kinds(const fal_gguf *f, fal_error *err);
+
+/* general.* and the architecture's sizes; not general.file_type, which depends on the output. */
+void fal_metadata_write(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
+                        const char *name);
+
+/* Rope settings by keys that other readers understand, and the method's own name beside them. */
+fal_status fal_metadata_write_rope(fal_gguf_writer *w, const fal_arch *arch, const fal_params *p,
+                                   fal_error *err);
 
 /* An integer of a config under either of two names. Absent: *out stays. Fails: FORMAT (kind or range). */
 fal_status fal_config_integer(const json_t *config, const char *name, const char *other_name,
