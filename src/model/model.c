@@ -5,7 +5,6 @@
 #include "model/model_private.h"
 #include "model/restore.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,23 +80,6 @@ static fal_status override_context(fal_params *p, const fal_model_options *o, fa
     return FAL_OK;
 }
 
-/* 2^(-8/n * (h+1)) for n a power of two; else the slopes of the next lower power, then every other one of the double.
- *
- * Source: Press et al., arXiv:2108.12409; transformers divides the bias by sqrt(head_dim) for Falcon. */
-static fal_status make_alibi_slopes(fal_model *m, fal_error *err) {
-    int n_heads = m->params.n_heads, power = 1;
-    while (power * 2 <= n_heads)
-        power *= 2;
-    m->alibi_slopes = fal_alloc((size_t)n_heads, sizeof *m->alibi_slopes);
-    if (!m->alibi_slopes) return fal_fail_memory(err, 0);
-    double start = pow(2, -8.0 / power), between = pow(2, -4.0 / power);
-    for (int h = 0; h < n_heads; h++) {
-        double slope = h < power ? pow(start, h + 1) : pow(between, 2 * (h - power) + 1);
-        m->alibi_slopes[h] = (float)(slope / sqrt((double)m->params.head_dim));
-    }
-    return FAL_OK;
-}
-
 static fal_status prepare_positions(fal_model *m, fal_error *err) {
     const fal_params *p = &m->params;
     m->info.rope_gain = m->rope_gain = 1;
@@ -105,7 +87,10 @@ static fal_status prepare_positions(fal_model *m, fal_error *err) {
     m->info.rope_factor = 1;
     if (fal_params_has(p, FAL_FEATURE_ALIBI)) {
         m->info.rope_method = "alibi";
-        return make_alibi_slopes(m, err);
+        m->alibi_slopes = fal_alloc((size_t)p->n_heads, sizeof *m->alibi_slopes);
+        if (!m->alibi_slopes) return fal_fail_memory(err, 0);
+        fal_params_alibi_slopes(p, m->alibi_slopes);
+        return FAL_OK;
     }
     if (!fal_params_has(p, FAL_FEATURE_ROPE)) {
         m->info.rope_method = "learned";

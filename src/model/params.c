@@ -49,6 +49,20 @@ const fal_arch *fal_arch_by_config(const json_t *config) {
     return arch ? arch : arch_by_hf_name(json_object_get(config, "model_type"));
 }
 
+/* 2^(-8/n * (h+1)) for n a power of two; else the slopes of the next lower power, then every other one of the double.
+ *
+ * Source: Press et al., arXiv:2108.12409; transformers divides the bias by sqrt(head_dim) for Falcon. */
+void fal_params_alibi_slopes(const fal_params *p, float *slopes) {
+    int n_heads = p->n_heads, power = 1;
+    while (power * 2 <= n_heads)
+        power *= 2;
+    double start = pow(2, -8.0 / power), between = pow(2, -4.0 / power);
+    for (int h = 0; h < n_heads; h++) {
+        double slope = h < power ? pow(start, h + 1) : pow(between, 2 * (h - power) + 1);
+        slopes[h] = (float)(slope / sqrt((double)p->head_dim));
+    }
+}
+
 typedef struct bound {
     const char *what;
     int value, low, high;

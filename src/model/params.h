@@ -34,6 +34,9 @@ static inline bool fal_params_has(const fal_params *p, fal_feature feature) {
     return (p->features & (unsigned)feature) != 0;
 }
 
+/* Of FAL_FEATURE_ALIBI: slopes [n_heads] out, what a head adds per position, divided by sqrt(head_dim). */
+void fal_params_alibi_slopes(const fal_params *p, float *slopes);
+
 /* Bounds and divisibility of everything above. Fails: FORMAT, naming the number and the bound. */
 fal_status fal_params_check(const fal_params *p, fal_error *err);
 

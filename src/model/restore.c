@@ -27,6 +27,7 @@ static bool is_named(const fal_gguf *f, const char *path, const char *word) {
 /* Alfred-40B-0723 has no chat tokens, other models that have them have another name. */
 static bool is_alfred(const fal_params *p, const fal_gguf *f, const fal_tokenizer *t,
                       const char *path) {
+    if (!t) return false;
     static const char *const tokens[] = {"<start_system>", "<start_user>", "<start_assistant>",
                                          "<end_message>"};
     for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++) {

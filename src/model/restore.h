@@ -7,6 +7,7 @@
 #include "model/params.h"
 
 /* Puts back what the file f with parameters p lost, and says in one line what and why; *note is "" if nothing.
+ *   t     NULL: the file has no vocabulary
  *   path  the file's name takes part in recognising it */
 void fal_restore_settings(fal_params *p, const fal_gguf *f, const fal_tokenizer *t,
                           const char *path, char *note, size_t note_size);
