@@ -19,6 +19,8 @@ typedef struct fal_arch {
     void (*params_to_gguf)(const fal_params *p, fal_gguf_writer *w);
     /* Records the operations of one step on its queue; s->logits receives what was asked for. */
     void (*forward)(const fal_model *m, fal_step *s);
+    /* The training pass, which knows features and nothing else, computes what forward does. */
+    bool is_trainable;
 } fal_arch;
 
 #define FAL_ARCH(name, meaning) extern const fal_arch fal_arch_##name;

@@ -250,4 +250,5 @@ const fal_arch fal_arch_falcon = {
     .params_from_hf = params_from_hf,
     .params_to_gguf = params_to_gguf,
     .forward = forward,
+    .is_trainable = true,
 };
