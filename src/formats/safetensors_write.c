@@ -7,7 +7,6 @@
 #include "formats/checkpoint_list.h"
 #include "formats/json_file.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -107,34 +106,38 @@ uint64_t fal_safetensors_data_bytes(const fal_safetensors_writer *w) {
 }
 
 /* Spaces behind the JSON, which the format allows, bring the data to a multiple of the alignment. */
-static fal_status write_header(fal_safetensors_writer *w, const char *json, fal_error *err) {
-    static const char spaces[ALIGNMENT + 1] =
-        "                                                                ";
-    uint64_t json_bytes = strlen(json);
-    uint64_t padding = (ALIGNMENT - (8 + json_bytes) % ALIGNMENT) % ALIGNMENT;
-    if (json_bytes + padding > MAX_HEADER_BYTES)
-        return fal_fail(err, FAL_E_LIMIT, "a header of %llu bytes, at most %d",
-                        (unsigned long long)(json_bytes + padding), MAX_HEADER_BYTES);
+static fal_status write_header(fal_safetensors_writer *w, fal_string_builder *json,
+                               fal_error *err) {
+    while ((8 + json->length) % ALIGNMENT != 0 && !json->failed)
+        fal_string_append_text(json, " ");
+    FAL_TRY(fal_string_status(json, err));
+    if (json->length > MAX_HEADER_BYTES)
+        return fal_fail(err, FAL_E_LIMIT, "a header of %zu bytes, at most %d", json->length,
+                        MAX_HEADER_BYTES);
     uint8_t length[8];
     for (int i = 0; i < 8; i++)
-        length[i] = (uint8_t)((json_bytes + padding) >> 8 * i);
+        length[i] = (uint8_t)((uint64_t)json->length >> 8 * i);
     FAL_TRY(fal_output_write(w->output, length, sizeof length, err));
-    FAL_TRY(fal_output_write(w->output, json, json_bytes, err));
-    return fal_output_write(w->output, spaces, padding, err);
+    return fal_output_write(w->output, json->text, json->length, err);
+}
+
+static int append_part(const char *text, size_t length, void *builder) {
+    fal_string_append(builder, text, length);
+    return 0;
 }
 
 fal_status fal_safetensors_begin(fal_safetensors_writer *w, const char *path, fal_error *err) {
     if (w->output) return fal_fail(err, FAL_E_BUG, "'%s': the header is written already", path);
+    fal_string_builder text = {0};
     json_t *whole = json_object();
     bool failed = !whole;
     if (json_object_size(w->metadata))
         failed = failed || json_object_set(whole, "__metadata__", w->metadata) != 0;
-    failed = failed || json_object_update(whole, w->header) != 0;
-    char *json = failed ? NULL : json_dumps(whole, JSON_COMPACT);
-    fal_status status = json ? FAL_OK : fal_fail_memory(err, 0);
-    if (status == FAL_OK) status = fal_output_open(&w->output, path, err);
-    if (status == FAL_OK) status = write_header(w, json, err);
-    free(json);
+    failed = failed || json_object_update(whole, w->header) != 0
+             || json_dump_callback(whole, append_part, &text, JSON_COMPACT) != 0;
+    fal_status status = failed ? fal_fail_memory(err, 0) : fal_output_open(&w->output, path, err);
+    if (status == FAL_OK) status = write_header(w, &text, err);
+    fal_string_release(&text);
     json_decref(whole);
     return status;
 }
