@@ -1,0 +1,14 @@
+/* Pictures drawn by gnuplot, a program of its own that may be absent. POSIX body in gnuplot_posix.c. */
+#ifndef FAL_BASE_GNUPLOT_H
+#define FAL_BASE_GNUPLOT_H
+
+#include "base/string_builder.h"
+
+/* Appends text as gnuplot's literal: whatever it holds, it is text. */
+void fal_gnuplot_append_quoted(fal_string_builder *out, const char *text);
+
+/* Runs commands, which draw on gnuplot's standard output, and writes what comes to path, which is whole or untouched.
+ * Fails: UNSUPPORTED (no gnuplot, or it fails), IO, MEMORY. */
+fal_status fal_gnuplot_draw(char *commands, const char *path, fal_error *err);
+
+#endif
