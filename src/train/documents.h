@@ -32,7 +32,8 @@ typedef struct fal_documents {
     int64_t count, capacity;
 } fal_documents;
 
-/* Copies one document in. The first token's part is set to FAL_LOSS_NONE: nothing foretells it. Fails: MEMORY. */
+/* Copies one document in. The first token's part is set to FAL_LOSS_NONE: nothing foretells it.
+ * Fails: LIMIT (not 1 to INT32_MAX tokens), MEMORY. */
 fal_status fal_documents_append(fal_documents *d, const int32_t *tokens, const uint8_t *parts,
                                 int64_t n_tokens, int32_t source, int64_t record, uint64_t hash,
                                 fal_error *err);
