@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -138,6 +139,11 @@ uint64_t fal_available_memory(void) {
     if (file) fclose(file);
     uint64_t bound = cgroup_free_memory();
     return available < bound ? available : bound;
+}
+
+uint64_t fal_peak_memory(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
 double fal_seconds(void) {

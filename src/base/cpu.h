@@ -23,6 +23,9 @@ int fal_usable_cores(void);
 /* Memory in bytes that can be used without swapping, bounded by the cgroup's limit. */
 uint64_t fal_available_memory(void);
 
+/* The most memory in bytes that this process has held at once; 0 where the system does not tell. */
+uint64_t fal_peak_memory(void);
+
 /* Seconds since some fixed moment, monotonic. */
 double fal_seconds(void);
 

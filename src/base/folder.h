@@ -13,6 +13,13 @@ fal_status fal_folder_make(const char *path, fal_error *err);
 /* What the symbolic link at path says, owned by the caller (fal_free); NULL for anything else. */
 char *fal_link_target(const char *path);
 
+/* Gives the folder at `from` the name `to`, which must be free, and makes that last through a crash. Fails: IO, NOT_FOUND. */
+fal_status fal_folder_rename(const char *from, const char *to, fal_error *err);
+
+/* Removes the files in a folder and the folder; one that is not there is fine. Folders in it are left, and it with them.
+ * Fails: IO, MEMORY. */
+fal_status fal_folder_remove(const char *path, fal_error *err);
+
 /* Removes a file; one that is not there is fine. */
 void fal_file_remove(const char *path);
 

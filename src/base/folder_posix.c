@@ -38,6 +38,36 @@ char *fal_link_target(const char *path) {
     return n < 0 ? NULL : fal_copy_string(target, (size_t)n);
 }
 
+fal_status fal_folder_rename(const char *from, const char *to, fal_error *err) {
+    if (rename(from, to) != 0) return fal_fail_errno(err, "cannot rename", from);
+    fal_file_sync_folder(to);
+    return FAL_OK;
+}
+
+/* Removes what is in the open folder, hidden files too. */
+static fal_status empty_folder(DIR *folder, const char *path, fal_error *err) {
+    errno = 0;
+    for (struct dirent *e = readdir(folder); e; e = readdir(folder)) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        if (unlinkat(dirfd(folder), e->d_name, 0) != 0)
+            return fal_fail_errno(err, "cannot remove what is in", path);
+        errno = 0;
+    }
+    return errno == 0 ? FAL_OK : fal_fail_errno(err, "cannot list", path);
+}
+
+fal_status fal_folder_remove(const char *path, fal_error *err) {
+    DIR *folder = opendir(path);
+    if (!folder && errno == ENOENT) return FAL_OK;
+    if (!folder) return fal_fail_errno(err, "cannot list", path);
+    fal_status status = empty_folder(folder, path, err);
+    closedir(folder);
+    if (status == FAL_OK && rmdir(path) != 0)
+        status = fal_fail_errno(err, "cannot remove folder", path);
+    if (status == FAL_OK) fal_file_sync_folder(path);
+    return status;
+}
+
 void fal_file_remove(const char *path) {
     (void)unlink(path);
 }

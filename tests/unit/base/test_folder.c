@@ -44,8 +44,36 @@ static void lists_in_order(void **state) {
     temp_remove(&folder);
 }
 
+static void is_renamed_and_removed_whole(void **state) {
+    (void)state;
+    temp_folder folder = temp_folder_make();
+    fal_error err = {0};
+    CHECK_OK(fal_folder_make(temp_path(&folder, "a.partial"), &err), &err);
+    temp_write(&folder, "a.partial/x", "x", 1);
+    temp_write(&folder, "a.partial/.hidden", "x", 1);
+    CHECK_OK(fal_folder_rename(temp_path(&folder, "a.partial"), temp_path(&folder, "a"), &err),
+             &err);
+    assert_false(fal_file_exists(temp_path(&folder, "a.partial")));
+    assert_true(fal_file_exists(temp_path(&folder, "a/x")));
+    CHECK_STATUS(fal_folder_rename(temp_path(&folder, "absent"), temp_path(&folder, "b"), &err),
+                 FAL_E_NOT_FOUND, &err, "absent");
+    CHECK_OK(fal_folder_make(temp_path(&folder, "b"), &err), &err);
+    temp_write(&folder, "b/x", "x", 1);
+    CHECK_STATUS(fal_folder_rename(temp_path(&folder, "a"), temp_path(&folder, "b"), &err),
+                 FAL_E_IO, &err, "cannot rename");
+    CHECK_OK(fal_folder_remove(temp_path(&folder, "b"), &err), &err);
+    CHECK_OK(fal_folder_remove(temp_path(&folder, "b"), &err), &err);
+    CHECK_OK(fal_folder_make(temp_path(&folder, "a/inner"), &err), &err);
+    CHECK_STATUS(fal_folder_remove(temp_path(&folder, "a"), &err), FAL_E_IO, &err, "remove");
+    assert_true(fal_file_exists(temp_path(&folder, "a/inner")));
+    CHECK_OK(fal_folder_remove(temp_path(&folder, "a/inner"), &err), &err);
+    CHECK_OK(fal_folder_remove(temp_path(&folder, "a"), &err), &err);
+    temp_remove(&folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(makes_those_above),
-                                       cmocka_unit_test(lists_in_order)};
+                                       cmocka_unit_test(lists_in_order),
+                                       cmocka_unit_test(is_renamed_and_removed_whole)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
