@@ -88,7 +88,7 @@ static int understand(memory *m, const char *const *w, int n) {
         note(m, "place", w[0], w[3]);
     } else if (is(w, n, "the * bell rings")) {
         const char *count = recall(m, "count", w[1]);
-        snprintf(text, sizeof text, "%d", 1 + (count ? atoi(count) : 0));
+        snprintf(text, sizeof text, "%d", 1 + (count ? (int)strtol(count, NULL, 10) : 0));
         note(m, "count", w[1], text);
     } else if (is(w, n, "asks code of * ? * *")) {
         snprintf(text, sizeof text, "%s %s", w[5], w[6]);
