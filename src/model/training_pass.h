@@ -12,8 +12,8 @@ typedef struct fal_batch {
     const int32_t *tokens;    /* [n_tokens] */
     const int32_t *positions; /* [n_tokens]; restart at 0 with each sequence */
     const int32_t *targets;   /* [n_tokens]; what is to be foretold */
-    const float *weights;     /* [n_tokens] of the loss; 0: the target is not looked at */
-    const int64_t *starts;    /* [n_sequences + 1] */
+    const float *weights;  /* [n_tokens] of the loss, 0 or more; 0: the target is not looked at */
+    const int64_t *starts; /* [n_sequences + 1], ascending from 0 to n_tokens */
     int64_t n_sequences;
 } fal_batch;
 
@@ -32,28 +32,30 @@ typedef struct fal_training_pass_options {
 
 typedef struct fal_training_pass fal_training_pass;
 
-/* All memory is taken here, none per batch. trainable and device must outlive it. Fails: MEMORY. */
+/* All memory is taken here, none per batch. trainable and device must outlive it; a context method set later is followed.
+ * Fails: ARGUMENT (options), MEMORY. */
 fal_status fal_training_pass_open(fal_training_pass **out, fal_trainable *trainable,
                                   fal_device *device, const fal_training_pass_options *options,
                                   fal_error *err);
 void fal_training_pass_close(fal_training_pass *pass);
 
-/* Bytes that open takes, from the plan column. */
+/* Bytes that open takes, from the plan column; the trainable's own are fal_trainable_bytes. */
 fal_status fal_training_pass_bytes(const fal_arch *arch, const fal_params *params,
                                    const fal_trainable_options *trainable_options,
                                    const fal_training_pass_options *options, uint64_t *out,
                                    fal_error *err);
 
-/* Adds to the gradients those of scale * sum of weights * nll. nll [n_tokens] out, unweighted. Recompute changes no bit.
- * Fails: LIMIT (more tokens than max_tokens), ARGUMENT (an id outside the vocabulary). */
+/* Adds to the gradients those of scale * sum of weights * (nll + z_loss * log_sum^2). nll [n_tokens] out, unweighted; 0
+ * where the weight is 0. Recompute changes no bit.
+ * Fails: LIMIT (more tokens than max_tokens), ARGUMENT (an id outside the vocabulary; a trainable without gradients). */
 fal_status fal_training_pass_run(fal_training_pass *pass, const fal_batch *batch, double scale,
                                  float *nll, fal_error *err);
 
-/* Forward only. */
+/* Forward only; nll as in fal_training_pass_run, the same bits. */
 fal_status fal_training_pass_loss(fal_training_pass *pass, const fal_batch *batch, float *nll,
                                   fal_error *err);
 
-/* Forward only: logits [n_tokens, n_vocab]. For comparing with inference. */
+/* Forward only: logits [n_tokens, n_vocab] of all tokens, targets and weights unused. For comparing with inference. */
 fal_status fal_training_pass_logits(fal_training_pass *pass, const fal_batch *batch, float *logits,
                                     fal_error *err);
 
