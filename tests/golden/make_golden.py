@@ -279,9 +279,20 @@ def write_expected(folder, expected):
 
 
 # ---------------------------------------------------------------- the models
+SHAPES = {
+    'falcon-7b-like': dict(heads=2, vocabulary=512),
+    'falcon-40b-like': dict(layers=1, heads=4, kv_heads=2, head_dim=32, two_norms=True, has_head=True),
+    'falcon-11b-like': dict(layers=1, heads=2, kv_heads=2, head_dim=128, ffn=128, rope_base=500042.0, has_head=True, vocabulary=288),
+    'falcon-180b-like': dict(layers=1, heads=6, kv_heads=2, head_dim=32, two_norms=True, ffn=256),
+    'falcon-rw-like': dict(heads=3, kv_heads=3, head_dim=32, alibi=True, bias=True, parallel=False, layout='per head'),
+    'falcon-rw-even': dict(layers=1, heads=4, kv_heads=4, head_dim=16, alibi=True, bias=True, parallel=False, layout='per head'),
+    'starcoder-like': dict(architecture='starcoder', layers=1, heads=3, head_dim=32, bias=True, gelu_tanh=True),
+}
+
+
 def make_falcon_7b(name):
     """First key names; num_kv_heads repeats the heads though multi_query leaves one."""
-    s = settings_of(heads=2, vocabulary=512)
+    s = settings_of(**SHAPES[name])
     tokenizer = Tokenizer('falcon', 512)
     config = refined_web_config(s, model_type='RefinedWebModel', multi_query=True, parallel_attn=True,
                                 num_kv_heads=s['heads'])
@@ -297,7 +308,7 @@ def make_falcon_7b(name):
 
 def make_falcon_40b(name):
     """Two norms, groups, a head unlike the embedding, shards; Alfred's two ways to name NTK-YaRN."""
-    s = settings_of(layers=1, heads=4, kv_heads=2, head_dim=32, two_norms=True, has_head=True)
+    s = settings_of(**SHAPES[name])
     tokenizer = Tokenizer('falcon', 320)
     config = refined_web_config(s, model_type='RefinedWeb', n_head_kv=s['kv_heads'], parallel_attn=True)
     alfred = dict(config, ntk_scaling_factor=5, embedding_scaling_factor=4, vanilla_scaling_factor=None)
@@ -319,8 +330,7 @@ def make_falcon_40b(name):
 
 def make_falcon_11b(name):
     """Groups behind a single norm, heads of 128, another base, a head of its own, an ffn that is not 4 wide."""
-    s = settings_of(layers=1, heads=2, kv_heads=2, head_dim=128, ffn=128, rope_base=500042.0, has_head=True,
-                    vocabulary=288)
+    s = settings_of(**SHAPES[name])
     tokenizer = Tokenizer('falcon', 288)
     config = falcon_config(s, multi_query=True, parallel_attn=True, new_decoder_architecture=True,
                            num_ln_in_parallel_attn=1, ffn_hidden_size=s['ffn'], ff_factor=1, activation='gelu',
@@ -335,7 +345,7 @@ def make_falcon_11b(name):
 
 def make_falcon_180b(name):
     """An odd number of heads per group; F16; merges written as pairs."""
-    s = settings_of(layers=1, heads=6, kv_heads=2, head_dim=32, two_norms=True, ffn=256)
+    s = settings_of(**SHAPES[name])
     tokenizer = Tokenizer('falcon', 320)
     config = falcon_config(s, multi_query=True, parallel_attn=True, new_decoder_architecture=True,
                            ffn_hidden_size=s['ffn'])
@@ -348,7 +358,7 @@ def make_falcon_180b(name):
 def make_falcon_rw(name):
     """ALiBi, biases, one after the other; a number of heads that is no power of two; GPT-2's rule for splitting and a
     vocabulary padded beyond the tokenizer's."""
-    s = settings_of(heads=3, kv_heads=3, head_dim=32, alibi=True, bias=True, parallel=False, layout='per head')
+    s = settings_of(**SHAPES[name])
     tokenizer = Tokenizer('gpt-2', 310)
     config = falcon_config(s, multi_query=False, parallel_attn=False, new_decoder_architecture=False)
     config.update(bos_token_id=0, eos_token_id=0)
@@ -361,8 +371,7 @@ def make_falcon_rw(name):
 
 def make_falcon_rw_even(name):
     """As falcon-rw with four heads and F32."""
-    s = settings_of(layers=1, heads=4, kv_heads=4, head_dim=16, alibi=True, bias=True, parallel=False,
-                    layout='per head')
+    s = settings_of(**SHAPES[name])
     tokenizer = Tokenizer('falcon', 320)
     config = falcon_config(s, multi_query=False, parallel_attn=False, new_decoder_architecture=False)
     W, plain, seed = suitable(s, 'F32', 2083, lambda W: expect_all(s, W, tokenizer, PROMPTS))
@@ -374,7 +383,7 @@ def make_falcon_rw_even(name):
 
 def make_starcoder(name):
     """Learned positions, both forms of GELU."""
-    s = settings_of(architecture='starcoder', layers=1, heads=3, head_dim=32, bias=True, gelu_tanh=True)
+    s = settings_of(**SHAPES[name])
     tokenizer = Tokenizer('starcoder', 320)
     config = starcoder_config(s, activation_function='gelu_pytorch_tanh')
     exact = dict(s, gelu_tanh=False)
