@@ -2,6 +2,18 @@
  * architectures' own forward passes; packed sequences take the place of cells. */
 #include "model/training_private.h"
 
+/* low = x A^T alpha / rank of the layer's adapter, if it has one. */
+static void lower(fal_training_pass *pass, fal_training_linear l, fal_tensor low, fal_tensor x) {
+    const fal_trainable *t = pass->trainable;
+    const fal_ops *op = pass->queue->ops;
+    if (!fal_tensor_is_given(low)) return;
+    const fal_trainable_weight *a =
+        fal_trainable_weight_of(t, l.weight, l.layer, FAL_TRAINABLE_LORA_A);
+    op->product(pass->queue, low, x, false, a->value, true, false);
+    op->scale(pass->queue, low, fal_lora_scale(t));
+}
+
+/* y = x W^T + bias + low B^T, or y += */
 static void linear(fal_training_pass *pass, fal_training_linear l, fal_tensor y, fal_tensor x,
                    fal_tensor low, bool is_added) {
     const fal_trainable *t = pass->trainable;
@@ -11,12 +23,9 @@ static void linear(fal_training_pass *pass, fal_training_linear l, fal_tensor y,
     fal_tensor bias = fal_trainable_value(t, l.bias, l.layer);
     if (fal_tensor_is_given(bias)) op->add_bias(pass->queue, y, bias);
     if (!fal_tensor_is_given(low)) return;
-    const fal_trainable_weight *a =
-        fal_trainable_weight_of(t, l.weight, l.layer, FAL_TRAINABLE_LORA_A);
+    lower(pass, l, low, x);
     const fal_trainable_weight *b =
         fal_trainable_weight_of(t, l.weight, l.layer, FAL_TRAINABLE_LORA_B);
-    op->product(pass->queue, low, x, false, a->value, true, false);
-    op->scale(pass->queue, low, fal_lora_scale(t));
     op->product(pass->queue, y, low, false, b->value, true, true);
 }
 
@@ -89,7 +98,11 @@ static void forward_layer(fal_training_pass *pass, int layer, fal_tensor y) {
     fal_training_norm(pass, layer, true);
     linear(pass, up, k->up, k->ffn_normed, k->low_up, false);
     fal_training_gelu(pass, layer);
-    if (is_again) return;
+    if (is_again) {
+        if (is_parallel) lower(pass, output, k->low_output, k->heads);
+        lower(pass, down, k->low_down, k->wide);
+        return;
+    }
     if (is_parallel) linear(pass, output, y, k->heads, k->low_output, false);
     linear(pass, down, y, k->wide, k->low_down, is_parallel);
     op->add(pass->queue, y, y, is_parallel ? k->x : k->middle);
