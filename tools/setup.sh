@@ -14,6 +14,7 @@ pkg-config     finds the libraries
 libjansson-dev JSON
 libpcre2-dev   regular expressions with Unicode classes
 libyaml-dev    front matter of model cards
+libzstd-dev    packed training data
 libedit-dev    line editing in the terminal
 libcmocka-dev  unit tests
 python3        tests and checks
@@ -29,7 +30,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
     for tool in cc cmake ninja python3; do
         command -v $tool >/dev/null 2>&1 || lacks=yes
     done
-    pkg-config --exists jansson libpcre2-8 yaml-0.1 libedit cmocka 2>/dev/null || lacks=yes
+    pkg-config --exists jansson libpcre2-8 yaml-0.1 libzstd libedit cmocka 2>/dev/null || lacks=yes
     [ -n "$lacks" ] || exit 0
     echo "falconer needs these, named as in Debian; please see that they are there:"
     echo "$packages"

@@ -29,7 +29,7 @@ printed=$(LD_LIBRARY_PATH=$library "$folder/shared")
 
 # shellcheck disable=SC2046
 "$cc" -std=c17 -Wall -Werror "$source/tests/build/package_user.c" $(pkg-config --cflags falconer) \
-    "$library/libfalconer.a" $(pkg-config --libs jansson libpcre2-8 yaml-0.1) -lm -pthread -o "$folder/static"
+    "$library/libfalconer.a" $(pkg-config --libs jansson libpcre2-8 yaml-0.1 libzstd) -lm -pthread -o "$folder/static"
 [ "$("$folder/static")" = "$printed" ]
 
 for example in "$source"/examples/*.c; do
