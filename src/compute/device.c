@@ -48,6 +48,21 @@ void fal_device_close(fal_device *device) {
     fal_free(device);
 }
 
+fal_status fal_memory_take(void **out, fal_device *device, size_t bytes, fal_error *err) {
+    if (device && device->backend->memory_take)
+        return device->backend->memory_take(out, device, bytes, err);
+    *out = fal_alloc_aligned(bytes, 1);
+    return *out ? FAL_OK : fal_fail_memory(err, bytes);
+}
+
+void fal_memory_give(void *memory, fal_device *device) {
+    if (device && device->backend->memory_give) {
+        device->backend->memory_give(memory, device);
+    } else {
+        fal_free(memory);
+    }
+}
+
 fal_status fal_queue_open(fal_queue **out, fal_device *device, fal_error *err) {
     *out = NULL;
     fal_queue *q = fal_alloc(1, sizeof *q);
@@ -82,6 +97,7 @@ void fal_queue_close(fal_queue *q) {
 }
 
 fal_status fal_queue_wait(fal_queue *q, fal_error *err) {
+    if (q->device && q->device->backend->queue_wait) q->device->backend->queue_wait(q);
     fal_status status = q->error.status;
     if (status == FAL_OK) return FAL_OK;
     if (err) *err = q->error;

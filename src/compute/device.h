@@ -18,6 +18,12 @@ typedef struct fal_backend {
     void (*queue_close)(fal_queue *q);
     /* Whether linear takes weights of this type; NULL: all that files may hold. */
     bool (*can_multiply)(const fal_device *device, const fal_type *type);
+    /* Memory that both the operations and the host can reach; NULL: all of the host's memory is. Fails: MEMORY. */
+    fal_status (*memory_take)(void **out, fal_device *device, size_t bytes, fal_error *err);
+    void (*memory_give)(void *memory, fal_device *device);
+    /* Waits for the operations called so far, and keeps their failure in the queue; NULL: they are done when they
+     * return. */
+    void (*queue_wait)(fal_queue *q);
     const fal_ops *ops;
 } fal_backend;
 
@@ -51,14 +57,21 @@ const fal_backend *fal_backend_at(int index);
 fal_status fal_device_open(fal_device **out, const char *name, int n_threads, fal_error *err);
 void fal_device_close(fal_device *device);
 
-/* A queue of its own on device, which must outlive it. Fails: MEMORY. */
+/* Memory for the tensors of operations on device, aligned to 64 bytes, not zeroed; device NULL: the host's. The host may
+ * touch it while no operation is under way: after fal_queue_wait. Give it back before the device is closed. Fails: MEMORY. */
+fal_status fal_memory_take(void **out, fal_device *device, size_t bytes, fal_error *err);
+void fal_memory_give(void *memory, fal_device *device);
+
+/* A queue of its own on device, which must outlive it. Operations on queues of one device are executed in the order of
+ * their calls. Fails: MEMORY. */
 fal_status fal_queue_open(fal_queue **out, fal_device *device, fal_error *err);
 void fal_queue_close(fal_queue *q);
 
 /* The plan column: computes nothing, checks every shape and type. device tells whose abilities are checked. */
 fal_status fal_queue_open_plan(fal_queue **out, fal_device *device, fal_error *err);
 
-/* Waits for everything called so far; returns (and clears) the first failure. */
+/* Waits for everything called so far; returns (and clears) the first failure. Until then tensors must stay as they are,
+ * and plain arrays that operations write are not valid; plain arrays that they read may change as soon as they return. */
 fal_status fal_queue_wait(fal_queue *q, fal_error *err);
 
 /* For backends: keeps a failure with the operation's name if it is the first. */

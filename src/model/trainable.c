@@ -172,6 +172,7 @@ fal_status fal_trainable_open_shell(fal_trainable **out, const fal_arch *arch,
     t->lora = o->lora;
     if (t->lora.alpha == 0) t->lora.alpha = t->lora.rank;
     t->has_gradients = !o->without_gradients;
+    t->device = o->device;
     fal_status status = fill_shell(t, o, err);
     if (status != FAL_OK) {
         fal_trainable_close(t);
@@ -185,8 +186,8 @@ void fal_trainable_close(fal_trainable *t) {
     if (!t) return;
     fal_free(t->frequency);
     fal_free(t->alibi_slopes);
-    fal_free(t->gradients);
-    fal_free(t->values);
+    fal_memory_give(t->gradients, t->device);
+    fal_memory_give(t->values, t->device);
     fal_free(t->first);
     fal_free(t->weights);
     fal_free(t);
@@ -210,19 +211,20 @@ uint64_t fal_trainable_bytes(const fal_arch *arch, const fal_params *params,
 
 /* ---- memory and first values ---- */
 
-static fal_status take_floats(float **out, uint64_t n_floats, fal_error *err) {
+static fal_status take_floats(float **out, fal_device *device, uint64_t n_floats, fal_error *err) {
+    void *memory;
     if (n_floats >= MAX_FLOATS || n_floats > SIZE_MAX / sizeof(float))
         return fal_fail(err, FAL_E_MEMORY, "a model of %llu numbers and more",
                         (unsigned long long)n_floats);
-    *out = fal_alloc_aligned((size_t)n_floats, sizeof **out);
-    if (!*out) return fal_fail_memory(err, (size_t)n_floats * sizeof **out);
-    memset(*out, 0, (size_t)n_floats * sizeof **out);
+    FAL_TRY(fal_memory_take(&memory, device, (size_t)n_floats * sizeof **out, err));
+    memset(memory, 0, (size_t)n_floats * sizeof **out);
+    *out = memory;
     return FAL_OK;
 }
 
 static fal_status take_memory(fal_trainable *t, fal_error *err) {
-    FAL_TRY(take_floats(&t->values, t->n_values, err));
-    if (t->n_gradients > 0) FAL_TRY(take_floats(&t->gradients, t->n_gradients, err));
+    FAL_TRY(take_floats(&t->values, t->device, t->n_values, err));
+    if (t->n_gradients > 0) FAL_TRY(take_floats(&t->gradients, t->device, t->n_gradients, err));
     float *value = t->values, *gradient = t->gradients;
     for (int i = 0; i < t->n_weights; i++) {
         fal_trainable_weight *w = &t->weights[i];

@@ -2,6 +2,7 @@
 #ifndef FAL_MODEL_TRAINABLE_H
 #define FAL_MODEL_TRAINABLE_H
 
+#include "compute/device.h"
 #include "formats/gguf_write.h"
 #include "model/arch.h"
 
@@ -41,6 +42,8 @@ typedef struct fal_trainable_options {
     uint64_t seed; /* of what is drawn: fresh weights, A of adapters */
     fal_lora_options lora;
     bool without_gradients; /* for measuring only */
+    fal_device *
+        device; /* of which values and gradients are memory; NULL: the host's. Outlives the model */
 } fal_trainable_options;
 
 /* Fresh weights: normal with deviation 0.02, those in front of the residual sum divided by sqrt(2 n_layers); norms 1,

@@ -14,6 +14,7 @@ struct fal_trainable {
     int *
         first; /* [n_layers + 1][FAL_WEIGHT_COUNT]: index in weights, -1: none; the last row is outside the layers */
     uint64_t n_values, n_gradients; /* floats, each weight padded to whole lines of memory */
+    fal_device *device;             /* of which the next two are memory */
     float *values, *gradients;      /* what the weights' tensors point into; NULL in a shell */
     float *alibi_slopes;            /* [n_heads], divided by sqrt(head_dim); NULL without ALiBi */
     double *frequency;              /* [head_dim / 2]; NULL without rope */

@@ -2,6 +2,8 @@
  * are left out. */
 #include "model/training_private.h"
 
+#include <string.h>
+
 static fal_tensor head_weight(const fal_training_pass *pass) {
     return fal_trainable_value(pass->trainable, fal_trainable_head(pass->trainable), 0);
 }
@@ -58,15 +60,17 @@ void fal_training_head(fal_training_pass *pass, double scale, bool with_gradient
     }
 }
 
-void fal_training_logits(fal_training_pass *pass, float *logits) {
-    int64_t n_vocab = pass->trainable->params.n_vocab;
-    fal_tensor out = {.data = logits,
-                      .type = fal_type_by_id(FAL_TYPE_F32),
-                      .n_rows = pass->batch.n_tokens,
-                      .n_cols = n_vocab,
-                      .row_bytes = (size_t)n_vocab * sizeof(float)};
-    for (int64_t first = 0; first < out.n_rows; first += FAL_TRAINING_HEAD_ROWS) {
-        int64_t n = rows_from(first, out.n_rows);
-        multiply(pass, fal_tensor_rows(out, first, n), fal_tensor_rows(pass->output, first, n));
+fal_status fal_training_logits(fal_training_pass *pass, float *logits, fal_error *err) {
+    int64_t n_rows = pass->batch.n_tokens;
+    size_t n_vocab = (size_t)pass->trainable->params.n_vocab;
+    for (int64_t first = 0; first < n_rows; first += FAL_TRAINING_HEAD_ROWS) {
+        int64_t n = rows_from(first, n_rows);
+        multiply(pass, fal_tensor_rows(pass->head_logits, 0, n),
+                 fal_tensor_rows(pass->output, first, n));
+        FAL_TRY(fal_queue_wait(pass->queue, err));
+        for (int64_t row = 0; row < n; row++)
+            memcpy(logits + (size_t)(first + row) * n_vocab,
+                   fal_tensor_f32_row(pass->head_logits, row), n_vocab * sizeof *logits);
     }
+    return FAL_OK;
 }

@@ -1,6 +1,6 @@
 /* Body of training_pass.h: memory, checks of a batch, the order of the halves. The halves are training_forward.c,
- * training_head.c and training_backward.c. Memory is one block that each batch is laid out in; laid out without memory on
- * a plan queue, the same code measures it. */
+ * training_head.c and training_backward.c. Tensors lie in one block that each batch is laid out in; laid out without
+ * memory on a plan queue, the same code measures it. */
 #include "base/alloc.h"
 #include "model/training_private.h"
 
@@ -97,10 +97,6 @@ static void lay_out(fal_training_pass *pass) {
     int64_t n = pass->batch.n_tokens;
     int64_t n_head_rows = n < FAL_TRAINING_HEAD_ROWS ? n : FAL_TRAINING_HEAD_ROWS;
     pass->used = 0;
-    pass->rows = take_bytes(pass, n, sizeof *pass->rows);
-    pass->targets = take_bytes(pass, n, sizeof *pass->targets);
-    pass->weights = take_bytes(pass, n, sizeof *pass->weights);
-    pass->nll = take_bytes(pass, n, sizeof *pass->nll);
     pass->rope = fal_params_has(p, FAL_FEATURE_ROPE) ? take(pass, n, p->head_dim) : FAL_NONE;
     lay_out_rows(pass);
     pass->head_x = take(pass, n_head_rows, p->d_model);
@@ -176,15 +172,35 @@ static fal_status open_planned(fal_training_pass **out, fal_trainable *t, fal_de
     return FAL_OK;
 }
 
+static size_t scored_bytes(const fal_training_pass *pass) {
+    return (size_t)pass->options.max_tokens
+           * (sizeof *pass->rows + sizeof *pass->targets + sizeof *pass->weights
+              + sizeof *pass->nll);
+}
+
+static fal_status take_memory(fal_training_pass *pass, fal_device *device, fal_error *err) {
+    size_t n = (size_t)pass->options.max_tokens;
+    pass->rows = fal_alloc(n, sizeof *pass->rows);
+    pass->targets = fal_alloc(n, sizeof *pass->targets);
+    pass->weights = fal_alloc(n, sizeof *pass->weights);
+    pass->nll = fal_alloc(n, sizeof *pass->nll);
+    if (!pass->rows || !pass->targets || !pass->weights || !pass->nll)
+        return fal_fail_memory(err, scored_bytes(pass));
+    void *memory;
+    pass->device = device;
+    FAL_TRY(fal_memory_take(&memory, device, pass->memory_bytes, err));
+    pass->memory = memory;
+    return FAL_OK;
+}
+
 fal_status fal_training_pass_open(fal_training_pass **out, fal_trainable *trainable,
                                   fal_device *device, const fal_training_pass_options *options,
                                   fal_error *err) {
     fal_training_pass *pass;
     FAL_TRY(open_planned(out, trainable, device, options, err));
     pass = *out;
-    pass->memory = fal_alloc_aligned(pass->memory_bytes, 1);
-    fal_status status = pass->memory ? fal_queue_open(&pass->queue, device, err)
-                                     : fal_fail_memory(err, pass->memory_bytes);
+    fal_status status = take_memory(pass, device, err);
+    if (status == FAL_OK) status = fal_queue_open(&pass->queue, device, err);
     if (status != FAL_OK) {
         fal_training_pass_close(pass);
         *out = NULL;
@@ -195,7 +211,11 @@ fal_status fal_training_pass_open(fal_training_pass **out, fal_trainable *traina
 void fal_training_pass_close(fal_training_pass *pass) {
     if (!pass) return;
     fal_queue_close(pass->queue);
-    fal_free(pass->memory);
+    fal_memory_give(pass->memory, pass->device);
+    fal_free(pass->rows);
+    fal_free(pass->targets);
+    fal_free(pass->weights);
+    fal_free(pass->nll);
     fal_free(pass->frequency);
     fal_free(pass->kept);
     fal_free(pass);
@@ -210,7 +230,8 @@ fal_status fal_training_pass_bytes(const fal_arch *arch, const fal_params *param
     FAL_TRY(fal_trainable_open_shell(&shell, arch, params, trainable_options, err));
     fal_status status = open_planned(&pass, shell, NULL, options, err);
     if (status == FAL_OK)
-        *out = pass->memory_bytes + sizeof *pass + (uint64_t)params->n_layers * sizeof *pass->kept
+        *out = pass->memory_bytes + scored_bytes(pass) + sizeof *pass
+               + (uint64_t)params->n_layers * sizeof *pass->kept
                + (uint64_t)params->head_dim / 2 * sizeof *pass->frequency;
     fal_training_pass_close(pass);
     fal_trainable_close(shell);
@@ -330,6 +351,5 @@ fal_status fal_training_pass_logits(fal_training_pass *pass, const fal_batch *ba
     FAL_TRY(begin(pass, batch, err));
     if (batch->n_tokens == 0) return FAL_OK;
     fal_training_forward(pass);
-    fal_training_logits(pass, logits);
-    return fal_queue_wait(pass->queue, err);
+    return fal_training_logits(pass, logits, err);
 }

@@ -31,19 +31,22 @@ struct fal_training_pass {
     fal_training_pass_options options;
     bool has_backward;
 
-    char *memory; /* NULL while planning */
+    fal_device *device;
+    char *memory; /* of the device; NULL while planning */
     size_t memory_bytes, used;
     fal_training_kept *kept; /* [n_layers] */
     double *frequency; /* [head_dim / 2] of one sequence, for dynamic methods; NULL without rope */
 
+    /* Of the scored tokens, those whose weight is above 0. The host's, [max_tokens]; NULL while planning. */
+    int32_t *rows; /* where they lie in the batch */
+    int32_t *targets;
+    float *weights;
+    float *nll;
+
     /* Of the batch at hand; laid out in memory anew for each. */
     fal_batch batch;
     fal_packing packing;
-    int64_t n_scored;  /* tokens of weight above 0 */
-    int32_t *rows;     /* [n_scored] where they lie in the batch */
-    int32_t *targets;  /* [n_scored] */
-    float *weights;    /* [n_scored] */
-    float *nll;        /* [n_scored] */
+    int64_t n_scored;
     fal_tensor rope;   /* table; FAL_NONE without rope */
     fal_tensor output; /* [n_tokens, d_model] of the last layer */
 
@@ -79,6 +82,6 @@ void fal_training_backward(fal_training_pass *pass);
 
 /* Loss of the scored rows into pass->nll; with gradients also pass->dx and those of head and final norm. */
 void fal_training_head(fal_training_pass *pass, double scale, bool with_gradients);
-/* Logits of all rows. */
-void fal_training_logits(fal_training_pass *pass, float *logits);
+/* Logits of all rows, in the host's memory. Fails: as the queue does. */
+fal_status fal_training_logits(fal_training_pass *pass, float *logits, fal_error *err);
 #endif

@@ -15,7 +15,8 @@ struct fal_optimizer {
     fal_trainable *trainable;
     fal_queue *queue;
     fal_optimizer_options options;
-    float *numbers;                 /* of all moments */
+    fal_device *device;
+    float *numbers;                 /* of all moments; memory of the device */
     fal_tensor *moments[N_MOMENTS]; /* [fal_trainable_count] */
     double *square_sums;            /* [fal_trainable_count] */
 };
@@ -48,13 +49,14 @@ static fal_status take_moments(fal_optimizer *o, fal_error *err) {
         const fal_trainable_weight *w = fal_trainable_at(o->trainable, i);
         if (!w->is_frozen) n_numbers += N_MOMENTS * padded(w);
     }
-    o->numbers = fal_alloc_aligned(n_numbers, sizeof *o->numbers);
     o->square_sums = fal_alloc((size_t)count, sizeof *o->square_sums);
     for (int k = 0; k < N_MOMENTS; k++)
         o->moments[k] = fal_alloc((size_t)count, sizeof *o->moments[k]);
-    if (!o->numbers || !o->square_sums || !o->moments[0] || !o->moments[1])
-        return fal_fail_memory(err, n_numbers * sizeof *o->numbers);
-    memset(o->numbers, 0, n_numbers * sizeof *o->numbers);
+    if (!o->square_sums || !o->moments[0] || !o->moments[1]) return fal_fail_memory(err, 0);
+    void *memory;
+    FAL_TRY(fal_memory_take(&memory, o->device, n_numbers * sizeof *o->numbers, err));
+    memset(memory, 0, n_numbers * sizeof *o->numbers);
+    o->numbers = memory;
     float *at = o->numbers;
     for (int i = 0; i < count; i++) {
         const fal_trainable_weight *w = fal_trainable_at(o->trainable, i);
@@ -74,6 +76,7 @@ fal_status fal_optimizer_open(fal_optimizer **out, fal_trainable *trainable, fal
     fal_optimizer *o = fal_alloc(1, sizeof *o);
     if (!o) return fal_fail_memory(err, sizeof *o);
     o->trainable = trainable;
+    o->device = device;
     o->options = *options;
     fal_status status = take_moments(o, err);
     if (status == FAL_OK) status = fal_queue_open(&o->queue, device, err);
@@ -91,7 +94,7 @@ void fal_optimizer_close(fal_optimizer *o) {
     for (int k = 0; k < N_MOMENTS; k++)
         fal_free(o->moments[k]);
     fal_free(o->square_sums);
-    fal_free(o->numbers);
+    fal_memory_give(o->numbers, o->device);
     fal_free(o);
 }
 
