@@ -1,5 +1,5 @@
-/* Reads JSON with jansson; the message of a failure names file, line and what is wrong. Keys given twice are refused.
- * An integer of more than 18 digits, which tokenizer_config.json is fond of, is read as a real number. */
+/* Reads and writes JSON with jansson; the message of a failure names file, line and what is wrong. Keys given twice are
+ * refused. An integer of more than 18 digits, which tokenizer_config.json is fond of, is read as a real number. */
 #ifndef FAL_FORMATS_JSON_FILE_H
 #define FAL_FORMATS_JSON_FILE_H
 
@@ -12,5 +12,9 @@ fal_status fal_json_read_file(json_t **out, const char *path, fal_error *err);
 
 /* As fal_json_read_file, from memory; name stands for the file in messages. */
 fal_status fal_json_parse(json_t **out, fal_slice text, const char *name, fal_error *err);
+
+/* Writes value, indented, with a newline behind it; path is whole or untouched. value stays the caller's; NULL, which is
+ * what jansson makes of a value without memory, is MEMORY. Fails: IO, MEMORY. */
+fal_status fal_json_write_file(const char *path, const json_t *value, fal_error *err);
 
 #endif

@@ -72,11 +72,12 @@ static void append_signature(fal_string_builder *out, const json_t *step) {
 }
 
 static const struct {
-    const char *signature, *name;
+    const char *name, *signature;
 } known_structures[] = {
-    {"Punctuation Contiguous, ByteLevel, Digits, Split Isolated /[0-9][0-9][0-9]/", "falcon"   },
-    {"Digits individual, ByteLevel",                                                "starcoder"},
-    {"ByteLevel",                                                                   "gpt-2"    },
+
+#define FAL_TOKENIZER_STRUCTURE(name, signature, json) {name, signature},
+#include "formats/tokenizer_structures.def"
+#undef FAL_TOKENIZER_STRUCTURE
 };
 
 static fal_status find_pretokenizer(gathering *g, fal_error *err) {
