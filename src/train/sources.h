@@ -35,6 +35,7 @@ typedef struct fal_source_options {
 } fal_source_options;
 
 typedef struct fal_source_report {
+    const char *reader; /* a name of readers.def: the one that was used */
     int64_t n_records, n_kept, n_tokens, n_loss_tokens[FAL_LOSS_PART_COUNT];
     int n_reasons;
 
