@@ -1,0 +1,121 @@
+/* Body of packer.h. Each piece goes where it leaves the least room. The search is linear in the bins that still have room
+ * for the shortest piece; a window is small. */
+#include "train/packer.h"
+
+#include "base/alloc.h"
+
+#include <stdlib.h>
+
+enum {
+    MAX_PIECES = 1 << 30
+};
+
+/* What packing needs per piece. */
+struct fal_packer_space {
+    fal_piece piece;
+    int32_t index, bin; /* place before packing; where the piece goes */
+    int32_t open;       /* of the i-th bin that still has room: its number */
+};
+
+void fal_packer_release(fal_packer *p) {
+    fal_free(p->pieces);
+    fal_free(p->bins);
+    fal_free(p->space);
+    *p = (fal_packer){0};
+}
+
+void fal_packer_keep(fal_packer *p, int32_t bin) {
+    fal_bin kept = bin < 0 ? (fal_bin){0} : p->bins[bin];
+    for (int32_t i = 0; i < kept.n_pieces; i++)
+        p->pieces[i] = p->pieces[kept.first + i];
+    p->n_pieces = kept.n_pieces;
+    p->n_tokens = kept.n_tokens;
+    p->n_bins = 0;
+}
+
+fal_status fal_packer_add(fal_packer *p, fal_piece piece, fal_error *err) {
+    if (p->n_pieces >= MAX_PIECES)
+        return fal_fail(err, FAL_E_LIMIT, "more than %d pieces to pack at once", MAX_PIECES);
+    size_t needed = (size_t)p->n_pieces + 1;
+    if (!fal_grow((void **)&p->pieces, &p->piece_capacity, needed, sizeof *p->pieces))
+        return fal_fail_memory(err, needed * sizeof *p->pieces);
+    p->pieces[p->n_pieces++] = piece;
+    p->n_tokens += piece.n_tokens;
+    return FAL_OK;
+}
+
+/* Longest first; equal ones as they came in. */
+static int by_length(const void *a, const void *b) {
+    const struct fal_packer_space *x = a, *y = b;
+    if (x->piece.n_tokens != y->piece.n_tokens)
+        return x->piece.n_tokens < y->piece.n_tokens ? 1 : -1;
+    return x->index < y->index ? -1 : 1;
+}
+
+/* The place in the list of open bins of the one that n_tokens leave least room in; n_open: none has room. */
+static int32_t find_bin(const fal_packer *p, int32_t n_open, int32_t n_tokens, int32_t length) {
+    int32_t best = n_open, most = -1;
+    for (int32_t i = 0; i < n_open; i++) {
+        int32_t used = p->bins[p->space[i].open].n_tokens;
+        if (used > most && used <= length - n_tokens) {
+            best = i;
+            most = used;
+        }
+    }
+    return best;
+}
+
+/* Chooses a bin for each piece of the sorted space. */
+static void choose_bins(fal_packer *p, int32_t length) {
+    int32_t n_open = 0, shortest = p->space[p->n_pieces - 1].piece.n_tokens;
+    for (int32_t i = 0; i < p->n_pieces; i++) {
+        int32_t n_tokens = p->space[i].piece.n_tokens;
+        int32_t place = find_bin(p, n_open, n_tokens, length);
+        if (place == n_open) {
+            p->bins[p->n_bins] = (fal_bin){0};
+            p->space[n_open++].open = p->n_bins++;
+        }
+        int32_t chosen = p->space[place].open;
+        p->space[i].bin = chosen;
+        p->bins[chosen].n_pieces++;
+        p->bins[chosen].n_tokens += n_tokens;
+        if (p->bins[chosen].n_tokens > length - shortest)
+            p->space[place].open = p->space[--n_open].open;
+    }
+}
+
+fal_status fal_packer_pack(fal_packer *p, int32_t length, fal_error *err) {
+    size_t n = (size_t)p->n_pieces;
+    p->n_bins = 0;
+    if (n == 0) return FAL_OK;
+    if (!fal_grow((void **)&p->bins, &p->bin_capacity, n, sizeof *p->bins)
+        || !fal_grow((void **)&p->space, &p->space_capacity, n, sizeof *p->space))
+        return fal_fail_memory(err, n * (sizeof *p->bins + sizeof *p->space));
+    for (int32_t i = 0; i < p->n_pieces; i++)
+        p->space[i] = (struct fal_packer_space){.piece = p->pieces[i], .index = i};
+    qsort(p->space, n, sizeof *p->space, by_length);
+    choose_bins(p, length);
+    for (int32_t b = 1; b < p->n_bins; b++)
+        p->bins[b].first = p->bins[b - 1].first + p->bins[b - 1].n_pieces;
+    for (int32_t i = 0; i < p->n_pieces; i++)
+        p->pieces[p->bins[p->space[i].bin].first++] = p->space[i].piece;
+    for (int32_t b = 0; b < p->n_bins; b++)
+        p->bins[b].first -= p->bins[b].n_pieces;
+    return FAL_OK;
+}
+
+int32_t fal_packer_emptiest(const fal_packer *p) {
+    int32_t found = -1;
+    for (int32_t b = 0; b < p->n_bins; b++) {
+        if (found < 0 || p->bins[b].n_tokens < p->bins[found].n_tokens) found = b;
+    }
+    return found;
+}
+
+int32_t fal_packer_fullest(const fal_packer *p) {
+    int32_t found = -1;
+    for (int32_t b = 0; b < p->n_bins; b++) {
+        if (found < 0 || p->bins[b].n_tokens > p->bins[found].n_tokens) found = b;
+    }
+    return found;
+}
