@@ -1,7 +1,7 @@
-/* Body of <falconer/tokenizer.h>, the part about conversations: finds the format of a model and renders messages by the
+/* Body of chat.h and of <falconer/tokenizer.h>, the part about conversations: finds the format of a model and renders messages by the
  * rows of chat_formats.def. Text of the format and of contents is tokenised together, as in the original; only names of
  * control tokens in the format itself become control tokens. */
-#include <falconer/tokenizer.h>
+#include "text/chat.h"
 
 #include "base/alloc.h"
 #include "base/string_builder.h"
@@ -199,20 +199,56 @@ static void append_joined(fal_string_builder *out, fal_slice text) {
 
 /* ---- rendering ---- */
 
+/* The waiting text up to here, from the end of the run before it, is of one message. */
+typedef struct owned_run {
+    size_t end;
+    int32_t owner;
+} owned_run;
+
 /* Text that waits to be tokenised as one, up to the next control token. */
 typedef struct rendering {
     const fal_chat_format *format;
     const fal_tokenizer *tokenizer;
     fal_string_builder text;
     fal_tokens *out;
+    fal_tokens *owners; /* NULL: not asked for */
+    owned_run *runs;
+    size_t n_runs, run_capacity;
 } rendering;
+
+/* Notes whose the text is that was appended since the last run. */
+static void close_run(rendering *r, int32_t owner) {
+    size_t begin = r->n_runs > 0 ? r->runs[r->n_runs - 1].end : 0;
+    if (!r->owners || r->text.length == begin) return;
+    if (!fal_grow((void **)&r->runs, &r->run_capacity, r->n_runs + 1, sizeof *r->runs)) {
+        r->text.failed = true;
+        return;
+    }
+    r->runs[r->n_runs++] = (owned_run){r->text.length, owner};
+}
+
+/* Owners of the ids from n_before on, which are the tokens of the waiting text. */
+static fal_status append_owners(rendering *r, size_t n_before, fal_error *err) {
+    size_t end = 0, run = 0, length;
+    for (size_t i = n_before; i < r->out->count; i++) {
+        fal_tokenizer_piece(r->tokenizer, r->out->ids[i], &length);
+        end += length;
+        while (run + 1 < r->n_runs && end > r->runs[run].end)
+            run++;
+        FAL_TRY(fal_tokens_append(r->owners, &r->runs[run].owner, 1, err));
+    }
+    return FAL_OK;
+}
 
 static fal_status flush(rendering *r, fal_error *err) {
     FAL_TRY(fal_string_status(&r->text, err));
     if (r->text.length == 0) return FAL_OK;
+    size_t n_before = r->out->count;
     FAL_TRY(fal_tokenizer_encode(r->tokenizer, r->text.text, r->text.length, FAL_SPECIALS_AS_TEXT,
                                  r->out, NULL, err));
+    if (r->owners) FAL_TRY(append_owners(r, n_before, err));
     fal_string_clear(&r->text);
+    r->n_runs = 0;
     return FAL_OK;
 }
 
@@ -225,28 +261,32 @@ static const char *control_at(const fal_chat_format *format, const char *text) {
 }
 
 /* Appends text of the format itself. */
-static fal_status add_format_text(rendering *r, const char *text, fal_error *err) {
+static fal_status add_format_text(rendering *r, const char *text, int32_t owner, fal_error *err) {
     while (*text) {
         const char *control = control_at(r->format, text);
         if (!control) {
             fal_string_append(&r->text, text++, 1);
             continue;
         }
+        close_run(r, owner);
         FAL_TRY(flush(r, err));
         int32_t id = fal_tokenizer_control_id(r->tokenizer, control);
         FAL_TRY(fal_tokens_append(r->out, &id, 1, err));
+        if (r->owners) FAL_TRY(fal_tokens_append(r->owners, &owner, 1, err));
         text += strlen(control);
     }
+    close_run(r, owner);
     return FAL_OK;
 }
 
-static void add_content(rendering *r, const char *content, trim how) {
+static void add_content(rendering *r, const char *content, trim how, int32_t owner) {
     fal_slice text = fal_slice_of(content);
     if (how != KEEP) text = strip(text);
     if (how == JOIN)
         append_joined(&r->text, text);
     else
         fal_string_append(&r->text, text.data, text.length);
+    close_run(r, owner);
 }
 
 static fal_status find_role(int *out, const fal_chat_format *format, const fal_message *messages,
@@ -274,30 +314,45 @@ static fal_status render(rendering *r, const fal_message *messages, size_t n_mes
         int role = USER;
         FAL_TRY(find_role(&role, r->format, messages, i, err));
         const role_row *row = &r->format->roles[role];
-        if (i > 0) FAL_TRY(add_format_text(r, r->format->between, err));
-        FAL_TRY(add_format_text(r, row->before, err));
-        add_content(r, messages[i].content, row->trim);
-        FAL_TRY(add_format_text(r, row->after, err));
+        if (i > 0) FAL_TRY(add_format_text(r, r->format->between, -1, err));
+        FAL_TRY(add_format_text(r, row->before, -1, err));
+        add_content(r, messages[i].content, row->trim, (int32_t)i);
+        FAL_TRY(add_format_text(r, row->after, (int32_t)i, err));
     }
     if (open_answer) {
-        if (n_messages > 0) FAL_TRY(add_format_text(r, r->format->between, err));
-        FAL_TRY(add_format_text(r, r->format->answer, err));
+        if (n_messages > 0) FAL_TRY(add_format_text(r, r->format->between, -1, err));
+        FAL_TRY(add_format_text(r, r->format->answer, -1, err));
     }
     return flush(r, err);
+}
+
+static fal_status render_all(rendering *r, const fal_message *messages, size_t n_messages,
+                             bool open_answer, fal_error *err) {
+    const char *missing = missing_control(r->format, r->tokenizer);
+    if (missing)
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "format '%s' needs the control token %s, which this vocabulary lacks",
+                        r->format->name, missing);
+    size_t n_before = r->out->count, n_owners = r->owners ? r->owners->count : 0;
+    fal_status status = render(r, messages, n_messages, open_answer, err);
+    fal_string_release(&r->text);
+    fal_free(r->runs);
+    if (status == FAL_OK) return FAL_OK;
+    r->out->count = n_before;
+    if (r->owners) r->owners->count = n_owners;
+    return status;
 }
 
 fal_status fal_chat_render(const fal_chat_format *format, const fal_tokenizer *t,
                            const fal_message *messages, size_t n_messages, bool open_answer,
                            fal_tokens *out, fal_error *err) {
-    const char *missing = missing_control(format, t);
-    if (missing)
-        return fal_fail(err, FAL_E_ARGUMENT,
-                        "format '%s' needs the control token %s, which this vocabulary lacks",
-                        format->name, missing);
     rendering r = {.format = format, .tokenizer = t, .out = out};
-    size_t n_before = out->count;
-    fal_status status = render(&r, messages, n_messages, open_answer, err);
-    fal_string_release(&r.text);
-    if (status != FAL_OK) out->count = n_before;
-    return status;
+    return render_all(&r, messages, n_messages, open_answer, err);
+}
+
+fal_status fal_chat_render_owned(const fal_chat_format *format, const fal_tokenizer *t,
+                                 const fal_message *messages, size_t n_messages, fal_tokens *out,
+                                 fal_tokens *owners, fal_error *err) {
+    rendering r = {.format = format, .tokenizer = t, .out = out, .owners = owners};
+    return render_all(&r, messages, n_messages, false, err);
 }

@@ -2,6 +2,7 @@
  * detection, the default system prompt. */
 #include <falconer/tokenizer.h>
 
+#include "text/chat.h"
 #include "unit/formats/gguf_bytes.h"
 #include "unit/text/text_fixtures.h"
 
@@ -19,6 +20,35 @@ static const extra_token chat_tokens[] = {
 
 static fal_tokenizer *open_chat(void) {
     return tokenizer_of(vocabulary_of(chat_tokens, NULL));
+}
+
+/* Renders and compares whose each byte is: for each token its owner, as often as the piece has bytes ('.': nobody's), once for
+ * a control token. Ids are those of fal_chat_render. */
+static void check_owners(const extra_token *extras, const char *const *merges, const char *format,
+                         const fal_message *messages, size_t n, const char *expected) {
+    fal_tokenizer *t = tokenizer_of(vocabulary_of(extras, merges));
+    const fal_chat_format *f = fal_chat_format_by_name(format);
+    fal_error err = {0};
+    fal_tokens tokens = {0}, same = {0}, owners = {0};
+    CHECK_OK(fal_chat_render_owned(f, t, messages, n, &tokens, &owners, &err), &err);
+    CHECK_OK(fal_chat_render(f, t, messages, n, false, &same, &err), &err);
+    assert_int_equal(tokens.count, same.count);
+    assert_memory_equal(tokens.ids, same.ids, same.count * sizeof *same.ids);
+    assert_int_equal(owners.count, tokens.count);
+    char shown[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < tokens.count; i++) {
+        size_t length;
+        fal_tokenizer_piece(t, tokens.ids[i], &length);
+        if (fal_tokenizer_is_control(t, tokens.ids[i])) length = 1;
+        memset(shown + used, owners.ids[i] < 0 ? '.' : '0' + owners.ids[i], length);
+        used += length;
+    }
+    assert_string_equal(shown, expected);
+    fal_tokens_release(&tokens);
+    fal_tokens_release(&same);
+    fal_tokens_release(&owners);
+    fal_tokenizer_close(t);
 }
 
 /* Renders and compares with text, in which the names of control tokens between « and » stand for the tokens. */
@@ -60,6 +90,29 @@ static void alfred_has_control_tokens_and_no_white_space(void **state) {
     check_render("alfred", talk + 3, 1, false, "«<start_user>»Why?«<end_message>»");
     check_render("alfred", NULL, 0, true, "«<start_assistant>»");
     check_render("alfred", NULL, 0, false, "");
+}
+
+static void tokens_are_of_the_message_they_are_in_or_end(void **state) {
+    (void)state;
+    static const fal_message messages[] = {
+        {"system",    "abc"},
+        {"user",      ""   },
+        {"assistant", "de" }
+    };
+    check_owners(chat_tokens, NULL, "alfred", messages, 3, ".0000.1.222");
+    check_owners(chat_tokens, NULL, "chatml", messages, 3,
+                 "........00000......11...........2222"); /* "system\n", end, "\n" */
+    check_owners(chat_tokens, NULL, "falcon-instruct", messages + 1, 2,
+                 "........"
+                 ".............11");
+    check_owners(chat_tokens, NULL, "plain", messages, 3, "000..22");
+    static const extra_token space_d[] = {
+        {"\xc4\xa0"
+         "d", FAL_TOKEN_NORMAL},
+        {NULL,         0               }
+    };
+    static const char *const merges[] = {"\xc4\xa0 d", NULL}; /* over the border, the answer's */
+    check_owners(space_d, merges, "falcon-instruct", messages + 2, 1, "............000");
 }
 
 static void white_space_is_stripped_as_python_does(void **state) {
@@ -295,6 +348,7 @@ int main(void) {
     tzset();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alfred_has_control_tokens_and_no_white_space),
+        cmocka_unit_test(tokens_are_of_the_message_they_are_in_or_end),
         cmocka_unit_test(white_space_is_stripped_as_python_does),
         cmocka_unit_test(falcon_instruct_has_blank_lines),
         cmocka_unit_test(falcon_chat_has_lines),

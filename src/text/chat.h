@@ -1,0 +1,14 @@
+/* Conversations for training: which tokens a model is to learn to write. For running models: <falconer/tokenizer.h>. */
+#ifndef FAL_TEXT_CHAT_H
+#define FAL_TEXT_CHAT_H
+
+#include <falconer/tokenizer.h>
+
+/* As fal_chat_render of a closed conversation; the same ids. owners gets one number per id: the index of the message that
+ * the token is content of, or that it ends; -1 for what the format puts in front of a content. A token over a border is of
+ * the part that its last byte is of. On failure both lists are as they were. */
+fal_status fal_chat_render_owned(const fal_chat_format *format, const fal_tokenizer *t,
+                                 const fal_message *messages, size_t n_messages, fal_tokens *out,
+                                 fal_tokens *owners, fal_error *err);
+
+#endif
