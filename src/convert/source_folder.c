@@ -138,24 +138,6 @@ static fal_status list_tensors(folder *c, fal_error *err) {
     return visit_weights(c, list_tensor, err);
 }
 
-/* Row `row` of the file's fused matrix is which row of the checkpoint's: there each kv head has its Q heads, K and V
- * together; in the file come all Q heads, then all K, then all V. */
-static int64_t qkv_source_row(const fal_params *p, int64_t row) {
-    int64_t head = row / p->head_dim, within = row % p->head_dim;
-    int64_t per_group = p->n_heads / p->n_kv_heads, group, place;
-    if (head < p->n_heads) {
-        group = head / per_group;
-        place = head % per_group;
-    } else if (head < p->n_heads + p->n_kv_heads) {
-        group = head - p->n_heads;
-        place = per_group;
-    } else {
-        group = head - p->n_heads - p->n_kv_heads;
-        place = per_group + 1;
-    }
-    return (group * (per_group + 2) + place) * p->head_dim + within;
-}
-
 static fal_status read_rows(void *state, int index, int64_t first, int64_t n, float *out,
                             fal_error *err) {
     const folder *c = state;
@@ -175,7 +157,7 @@ static fal_status read_rows(void *state, int index, int64_t first, int64_t n, fl
     bool is_vector = t->source->n_dims == 1;
     int64_t width = is_vector ? 1 : n_cols, n_moved = is_vector ? n_cols : n;
     for (int64_t row = 0; row < n_moved; row++) {
-        int64_t from = qkv_source_row(&c->params, (is_vector ? 0 : first) + row);
+        int64_t from = fal_qkv_row_in_hf(&c->params, (is_vector ? 0 : first) + row);
         type->decode(data + (size_t)(from * width) * (size_t)type->bytes_per_block,
                      out + row * width, width);
     }

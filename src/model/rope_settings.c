@@ -307,3 +307,109 @@ fal_status fal_rope_settings_from_hf(fal_rope_settings *out, const json_t *confi
     *n_context = has_original && has_context ? context : (int)extended;
     return FAL_OK;
 }
+
+/* rope_scaling under construction; type under both names that it has had. */
+static fal_config_writer open_scaling(const char *type, double factor) {
+    fal_config_writer w = {.object = json_object()};
+    w.has_failed = !w.object;
+    fal_config_set_text(&w, "rope_type", type);
+    fal_config_set_text(&w, "type", type);
+    fal_config_set_number(&w, "factor", factor);
+    return w;
+}
+
+static void close_scaling(fal_config_writer *scaling, fal_config_writer *w) {
+    w->has_failed = w->has_failed || scaling->has_failed;
+    fal_config_set_value(w, "rope_scaling", scaling->object);
+}
+
+static void set_ramp(fal_config_writer *scaling, const fal_rope_settings *settings) {
+    if (settings->beta_fast != 0) fal_config_set_number(scaling, "beta_fast", settings->beta_fast);
+    if (settings->beta_slow != 0) fal_config_set_number(scaling, "beta_slow", settings->beta_slow);
+}
+
+/* Types that take the trained context for max_position_embeddings have no other place for it. */
+static void set_context(fal_config_writer *w, fal_config_writer *scaling,
+                        const fal_rope_settings *settings, int n_context) {
+    bool by_factor = is_named(settings, "linear", "dynamic-ntk")
+                     && settings->trained_context * settings->factor == n_context;
+    fal_config_set_integer(w, "max_position_embeddings",
+                           by_factor ? settings->trained_context : n_context);
+    if (!by_factor)
+        fal_config_set_integer(scaling, "original_max_position_embeddings",
+                               settings->trained_context);
+}
+
+/* What read_lighton_fields reads. That code's base is 10000, and there is no other gain. */
+static void set_lighton_fields(fal_config_writer *w, const fal_rope_settings *settings) {
+    bool is_margin = is_named(settings, "ntk-margin", "ntk-yarn"),
+         is_linear = is_method(settings, "linear");
+    if (!is_margin && !is_linear) return;
+    if (settings->base != DEFAULT_BASE || settings->attention_factor != 1) return;
+    fal_config_set_null(w, "ntk_scaling_factor");
+    fal_config_set_null(w, "embedding_scaling_factor");
+    fal_config_set_null(w, "vanilla_scaling_factor");
+    if (is_margin) fal_config_set_shortest(w, "ntk_scaling_factor", settings->factor + 1);
+    if (is_method(settings, "ntk-yarn"))
+        fal_config_set_shortest(w, "embedding_scaling_factor", settings->factor);
+    if (is_linear) fal_config_set_shortest(w, "vanilla_scaling_factor", settings->factor);
+}
+
+static const char *type_of_method(const fal_rope_settings *settings) {
+    for (size_t i = 0; i < sizeof scaling_types / sizeof scaling_types[0]; i++) {
+        if (is_method(settings, scaling_types[i].method)) return scaling_types[i].type;
+    }
+    return settings->method->name;
+}
+
+static void write_by_name(fal_config_writer *w, const fal_rope_settings *settings, int n_context) {
+    fal_config_writer scaling = open_scaling(type_of_method(settings), settings->factor);
+    fal_config_set_number(w, "rope_theta", settings->base);
+    set_context(w, &scaling, settings, n_context);
+    set_ramp(&scaling, settings);
+    if (settings->attention_factor != 1)
+        fal_config_set_number(&scaling, "attention_factor",
+                              settings->attention_factor * method_gain(settings));
+    close_scaling(&scaling, w);
+    set_lighton_fields(w, settings);
+}
+
+/* A base stands for what changes the base only. By yarn with factor 1, whose frequencies are the plain ones, a gain is
+ * added; then no trained context is named, or readers would derive another factor from it. */
+static void write_by_numbers(fal_config_writer *w, const fal_rope_settings *settings,
+                             const fal_rope_keys *keys, int n_context) {
+    fal_config_set_number(w, "rope_theta", keys->freq_base);
+    if (!keys->scaling_type) {
+        fal_config_set_integer(w, "max_position_embeddings", n_context);
+        fal_config_set_null(w, "rope_scaling");
+        if (keys->attn_factor == 1) return;
+        fal_config_writer scaling = open_scaling("yarn", 1);
+        fal_config_set_number(&scaling, "attention_factor", keys->attn_factor);
+        close_scaling(&scaling, w);
+        return;
+    }
+    fal_config_writer scaling = open_scaling("yarn", keys->scaling_factor);
+    set_context(w, &scaling, settings, n_context);
+    set_ramp(&scaling, settings);
+    double gain = 1 + 0.1 * log(settings->factor);
+    fal_config_set_number(&scaling, "attention_factor", keys->attn_factor * gain);
+    close_scaling(&scaling, w);
+}
+
+fal_status fal_rope_settings_to_hf(const fal_rope_settings *settings, int head_dim, int n_context,
+                                   fal_rope_form form, fal_config_writer *w, fal_error *err) {
+    fal_rope_keys keys;
+    FAL_TRY(fal_rope_settings_to_keys(settings, head_dim, &keys, err));
+    bool is_scaled = is_named(settings, "linear", "dynamic-ntk");
+    if (form == FAL_ROPE_BY_NUMBERS && is_scaled && settings->attention_factor != 1)
+        return fal_fail(err, FAL_E_UNSUPPORTED,
+                        "context method %s with a gain of %g: transformers has no such thing",
+                        settings->method->name, settings->attention_factor);
+    bool has_same_name = is_scaled || is_method(settings, "yarn");
+    if (is_method(settings, "none") || (form == FAL_ROPE_BY_NUMBERS && !has_same_name)) {
+        write_by_numbers(w, settings, &keys, n_context);
+    } else {
+        write_by_name(w, settings, n_context);
+    }
+    return FAL_OK;
+}

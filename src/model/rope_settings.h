@@ -5,9 +5,8 @@
 
 #include <falconer/gguf.h>
 
+#include "model/config_writer.h"
 #include "model/rope.h"
-
-#include <jansson.h>
 
 typedef struct fal_rope_settings {
     const fal_rope_method *method;
@@ -27,6 +26,17 @@ fal_status fal_rope_settings_from_gguf(fal_rope_settings *out, const fal_gguf *f
  * extended context. Fails: FORMAT, UNSUPPORTED (a type or combination). */
 fal_status fal_rope_settings_from_hf(fal_rope_settings *out, const json_t *config, int *n_context,
                                      fal_error *err);
+
+/* How a config says the context method. */
+typedef enum fal_rope_form {
+    FAL_ROPE_BY_NAME, /* by its name; ntk-yarn and its kin as the first Alfred and LightOn's code have them */
+    FAL_ROPE_BY_NUMBERS /* by what transformers computes the same from: a base, or its own types */
+} fal_rope_form;
+
+/* Writes max_position_embeddings, rope_theta and rope_scaling, and by name also the fields of the first Alfred; read back,
+ * the frequencies, the gain and n_context are the same. Fails: UNSUPPORTED (a gain that a form has no place for). */
+fal_status fal_rope_settings_to_hf(const fal_rope_settings *settings, int head_dim, int n_context,
+                                   fal_rope_form form, fal_config_writer *w, fal_error *err);
 
 /* The numbers that GGUF's common keys express a method by. */
 typedef struct fal_rope_keys {

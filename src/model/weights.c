@@ -93,3 +93,30 @@ void fal_weight_gguf_name(fal_weight_id id, int layer, char out[FAL_WEIGHT_NAME_
 void fal_weight_hf_name(const fal_weight_spec *spec, int layer, char out[FAL_WEIGHT_NAME_SIZE]) {
     fill_layer(spec->hf, layer, out);
 }
+
+/* In a checkpoint each kv head has its Q heads, K and V together; in the file come all Q heads, then all K, then all V. */
+int64_t fal_qkv_row_in_hf(const fal_params *p, int64_t row) {
+    int64_t head = row / p->head_dim, within = row % p->head_dim;
+    int64_t per_group = p->n_heads / p->n_kv_heads, group, place;
+    if (head < p->n_heads) {
+        group = head / per_group;
+        place = head % per_group;
+    } else if (head < p->n_heads + p->n_kv_heads) {
+        group = head - p->n_heads;
+        place = per_group;
+    } else {
+        group = head - p->n_heads - p->n_kv_heads;
+        place = per_group + 1;
+    }
+    return (group * (per_group + 2) + place) * p->head_dim + within;
+}
+
+int64_t fal_qkv_row_in_gguf(const fal_params *p, int64_t row) {
+    int64_t head = row / p->head_dim, within = row % p->head_dim;
+    int64_t per_group = p->n_heads / p->n_kv_heads;
+    int64_t group = head / (per_group + 2), place = head % (per_group + 2);
+    int64_t found = group * per_group + place;
+    if (place == per_group) found = p->n_heads + group;
+    if (place == per_group + 1) found = p->n_heads + p->n_kv_heads + group;
+    return found * p->head_dim + within;
+}

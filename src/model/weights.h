@@ -50,4 +50,8 @@ fal_status fal_weight_check_shape(fal_weight_id id, const fal_params *p, const c
 void fal_weight_gguf_name(fal_weight_id id, int layer, char out[FAL_WEIGHT_NAME_SIZE]);
 void fal_weight_hf_name(const fal_weight_spec *spec, int layer, char out[FAL_WEIGHT_NAME_SIZE]);
 
+/* Rows of weights with FAL_WEIGHT_QKV: where row `row` of GGUF's order lies in Hugging Face's, and the other way round. */
+int64_t fal_qkv_row_in_hf(const fal_params *p, int64_t row);
+int64_t fal_qkv_row_in_gguf(const fal_params *p, int64_t row);
+
 #endif
