@@ -2,6 +2,8 @@
 #include "check.h"
 #include "model/rope_settings.h"
 
+#include <stdlib.h>
+
 typedef struct config_case {
     const char *json, *method;
     double base, factor;
@@ -142,9 +144,89 @@ static void test_keys_express_methods(void **state) {
     }
 }
 
+/* Written to a config in either form and read back. */
+static void check_config_of(const fal_rope_settings *s, int n_context, fal_rope_form form) {
+    fal_error err = {0};
+    fal_config_writer w = {.object = json_object()};
+    fal_rope_settings read;
+    int context_read = 0;
+    double ours[32], theirs[32], gain, their_gain;
+    CHECK_OK(fal_rope_settings_to_hf(s, 64, n_context, form, &w, &err), &err);
+    CHECK_OK(fal_config_writer_status(&w, &err), &err);
+    CHECK_OK(fal_rope_settings_from_hf(&read, w.object, &context_read, &err), &err);
+    assert_int_equal(context_read, n_context);
+    if (form == FAL_ROPE_BY_NAME && s->attention_factor == 1) {
+        assert_ptr_equal(read.method, s->method);
+        assert_true(read.factor == s->factor && read.base == s->base);
+        assert_int_equal(read.trained_context, s->trained_context);
+    }
+    CHECK_OK(fal_rope_settings_compute(s, 64, 3000, ours, NULL, &gain, &err), &err);
+    CHECK_OK(fal_rope_settings_compute(&read, 64, 3000, theirs, NULL, &their_gain, &err), &err);
+    CHECK_NEAR(gain, their_gain, 1e-13);
+    for (int i = 0; i < 32; i++)
+        CHECK_NEAR(ours[i], theirs[i], 1e-13);
+    json_decref(w.object);
+}
+
+static void test_configs_express_methods(void **state) {
+    (void)state;
+    for (int k = 0; k < fal_rope_method_count(); k++) {
+        const fal_rope_method *method = fal_rope_method_at(k);
+        bool is_none = strcmp(method->name, "none") == 0;
+        fal_rope_settings s = {.method = method,
+                               .base = 10000,
+                               .factor = is_none ? 1 : 4,
+                               .trained_context = 2048,
+                               .attention_factor = 1};
+        int n_context = is_none ? 2048 : 8192;
+        check_config_of(&s, n_context, FAL_ROPE_BY_NAME);
+        check_config_of(&s, n_context, FAL_ROPE_BY_NUMBERS);
+        s.attention_factor = 1.25;
+        s.base = 500042;
+        check_config_of(&s, n_context, FAL_ROPE_BY_NAME);
+        fal_config_writer w = {.object = json_object()};
+        fal_status status =
+            fal_rope_settings_to_hf(&s, 64, n_context, FAL_ROPE_BY_NUMBERS, &w, NULL);
+        json_decref(w.object);
+        bool has_no_gain =
+            strcmp(method->name, "linear") == 0 || fal_rope_method_is_dynamic(method);
+        assert_int_equal(status, has_no_gain ? FAL_E_UNSUPPORTED : FAL_OK);
+        if (status == FAL_OK) check_config_of(&s, n_context, FAL_ROPE_BY_NUMBERS);
+        /* A context that is not the product of trained length and factor. */
+        s.attention_factor = 1;
+        if (!is_none) check_config_of(&s, 8000, FAL_ROPE_BY_NAME);
+    }
+}
+
+/* The first Alfred's fields are there, as its code reads them. */
+static void test_config_of_alfred(void **state) {
+    (void)state;
+    fal_error err = {0};
+    fal_config_writer w = {.object = json_object()};
+    fal_rope_settings s = {.method = fal_rope_method_by_name("ntk-yarn"),
+                           .base = 10000,
+                           .factor = 4,
+                           .trained_context = 2048,
+                           .attention_factor = 1};
+    CHECK_OK(fal_rope_settings_to_hf(&s, 64, 8192, FAL_ROPE_BY_NAME, &w, &err), &err);
+    char *text = json_dumps(w.object, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    assert_string_equal(text,
+                        "{\"rope_theta\":10000.0,\"max_position_embeddings\":8192,\"rope_scaling\":"
+                        "{\"rope_type\":\"ntk_yarn\",\"type\":\"ntk_yarn\",\"factor\":4.0,"
+                        "\"original_max_position_embeddings\":2048},\"ntk_scaling_factor\":5,"
+                        "\"embedding_scaling_factor\":4,\"vanilla_scaling_factor\":null}");
+    free(text);
+    json_decref(w.object);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_configs), cmocka_unit_test(test_joined_parameters),
-        cmocka_unit_test(test_bad_configs), cmocka_unit_test(test_keys_express_methods)};
+        cmocka_unit_test(test_configs),
+        cmocka_unit_test(test_joined_parameters),
+        cmocka_unit_test(test_bad_configs),
+        cmocka_unit_test(test_keys_express_methods),
+        cmocka_unit_test(test_configs_express_methods),
+        cmocka_unit_test(test_config_of_alfred),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
