@@ -32,7 +32,8 @@ typedef struct fal_packing {
     int64_t n_sequences;
     int n_heads, n_kv_heads, head_dim; /* query head h reads kv head h / (n_heads / n_kv_heads) */
     float scale;                       /* of the products: 1 / sqrt(head_dim) */
-    const float *alibi_slopes;         /* as in fal_attention; positions count within a sequence */
+    const float *alibi_slopes; /* [n_heads]: slope * (key position - query position) is added after
+                                  scaling; NULL: none */
 } fal_packing;
 
 /* Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019. */

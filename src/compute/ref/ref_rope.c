@@ -34,3 +34,20 @@ void fal_ref_rope(fal_queue *q, fal_tensor x, fal_tensor table, int n_heads) {
         }
     }
 }
+
+void fal_ref_rope_gradient(fal_queue *q, fal_tensor dx, fal_tensor table, int n_heads) {
+    if (!fal_check_rope_gradient(q, dx, table, n_heads)) return;
+    int64_t head_dim = table.n_cols, half = head_dim / 2;
+    for (int64_t token = 0; token < dx.n_rows; token++) {
+        const float *turn = fal_tensor_f32_row(table, token);
+        for (int head = 0; head < n_heads; head++) {
+            float *row = fal_tensor_f32_row(dx, token) + head * head_dim;
+            for (int64_t i = 0; i < half; i++) {
+                double a = (double)row[i], b = (double)row[half + i];
+                double cosine = (double)turn[i], sine = (double)turn[half + i];
+                row[i] = (float)(a * cosine + b * sine);
+                row[half + i] = (float)(b * cosine - a * sine);
+            }
+        }
+    }
+}
