@@ -113,11 +113,11 @@ static fal_status plan_tensors(writing *w, fal_error *err) {
     if (!w->tensors || !w->names || !w->plan) return fal_fail_memory(err, most);
     add_all(w);
     fal_type_wish wish = {".", plain_type(w->recipe)};
-    fal_plan_options options = {.mix = fal_mix_by_name(wish.type ? "q8_0" : w->recipe),
-                                .architecture = "falcon",
-                                .n_layers = w->n_layers,
-                                .wishes = &wish,
-                                .n_wishes = wish.type ? 1 : 0};
+    fal_type_plan_options options = {.mix = fal_mix_by_name(wish.type ? "q8_0" : w->recipe),
+                                     .architecture = "falcon",
+                                     .n_layers = w->n_layers,
+                                     .wishes = &wish,
+                                     .n_wishes = wish.type ? 1 : 0};
     if (!options.mix) return fal_fail(err, FAL_E_ARGUMENT, "no type is called '%s'", w->recipe);
     FAL_TRY(fal_type_plan_make(w->plan, w->tensors, w->n_tensors, &options, err));
     for (size_t i = 0; i < w->n_tensors; i++) {

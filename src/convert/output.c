@@ -14,7 +14,7 @@ enum {
 };
 
 /* What the file is made of, in its own words. */
-static void write_report(fal_gguf_writer *w, const fal_plan_options *plan,
+static void write_report(fal_gguf_writer *w, const fal_type_plan_options *plan,
                          const fal_plan_summary *s, uint64_t fingerprint) {
     const char *recipe = plan->recipe == FAL_RECIPE_2023 ? "2023" : "current";
     fal_gguf_set_u32(w, "general.file_type", plan->mix->file_type);
@@ -109,7 +109,7 @@ static fal_status announce(fal_output_set *set, fal_source *s, const fal_quantiz
 fal_status fal_output_set_open(fal_output_set *set, fal_source *s, fal_quantize_output *output,
                                const fal_quantize_options *o, fal_error *err) {
     *set = (fal_output_set){0};
-    fal_plan_options *plan = &output->plan;
+    fal_type_plan_options *plan = &output->plan;
     plan->architecture = s->architecture;
     plan->n_layers = s->n_layers;
     set->report.entries = fal_alloc((size_t)s->n_tensors, sizeof *set->report.entries);
@@ -192,7 +192,7 @@ static bool has_text(const fal_gguf *f, const char *key, const char *text) {
            && fal_slice_equals((fal_slice){found.data, found.length}, text);
 }
 
-static bool is_same(const fal_gguf *f, const fal_source *s, const fal_plan_options *plan,
+static bool is_same(const fal_gguf *f, const fal_source *s, const fal_type_plan_options *plan,
                     const fal_plan_entry *entries) {
     const fal_gguf_value *value = fal_gguf_find(f, "falconer.quantize.source");
     uint64_t fingerprint;

@@ -10,8 +10,8 @@
 typedef struct fal_quantize_output {
     const char *
         path; /* "name.gguf"; of a split set "name-00001-of-00003.gguf" and so on are made from it */
-    fal_plan_options plan; /* architecture and n_layers are filled in from the source */
-    uint64_t split_bytes;  /* most bytes of data in one file; 0: one file */
+    fal_type_plan_options plan; /* architecture and n_layers are filled in from the source */
+    uint64_t split_bytes;       /* most bytes of data in one file; 0: one file */
 } fal_quantize_output;
 
 /* Between pieces: how many of how many weights (all outputs together) are written. Returning false cancels. */

@@ -131,7 +131,7 @@ static int layer_of(const char *name) {
     return sscanf(name, "blk.%d.", &layer) == 1 && layer >= 0 ? layer : 0;
 }
 
-static bool applies_to_layer(const fal_plan_options *o, layers which, int layer) {
+static bool applies_to_layer(const fal_type_plan_options *o, layers which, int layer) {
     int n = o->n_layers, eighth = n / 8;
     switch (which) {
     case ALL: return true;
@@ -144,11 +144,11 @@ static bool applies_to_layer(const fal_plan_options *o, layers which, int layer)
     return false;
 }
 
-static bool is_falcon(const fal_plan_options *o) {
+static bool is_falcon(const fal_type_plan_options *o) {
     return strcmp(o->architecture, "falcon") == 0;
 }
 
-static const fal_type *by_rules(const fal_plan_options *o, fal_tensor_class class, int layer) {
+static const fal_type *by_rules(const fal_type_plan_options *o, fal_tensor_class class, int layer) {
     edition of_recipe = o->recipe == FAL_RECIPE_2023 ? R2023 : CURRENT;
     family of_model = is_falcon(o) ? FALCON : OTHER;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
@@ -163,14 +163,14 @@ static const fal_type *by_rules(const fal_plan_options *o, fal_tensor_class clas
 }
 
 /* The head keeps more bits than the rest: 8 for Falcon, else 6 where the width allows it. */
-static const fal_type *head_type(const fal_plan_options *o, int64_t n_cols) {
+static const fal_type *head_type(const fal_type_plan_options *o, int64_t n_cols) {
     const fal_type *own = fal_type_by_name(o->mix->type), *q8_0 = fal_type_by_id(FAL_TYPE_Q8_0);
     int divisor = o->recipe == FAL_RECIPE_2023 ? K_WEIGHTS : own->weights_per_block;
     if (is_falcon(o) || own == q8_0 || n_cols % divisor != 0) return q8_0;
     return fal_type_by_name("q6_k");
 }
 
-static const fal_type *by_recipe(const fal_plan_options *o, const fal_plan_tensor *t,
+static const fal_type *by_recipe(const fal_type_plan_options *o, const fal_plan_tensor *t,
                                  fal_tensor_class class, bool has_head) {
     bool is_2023 = o->recipe == FAL_RECIPE_2023;
     const fal_type *own = fal_type_by_name(o->mix->type);
@@ -181,7 +181,7 @@ static const fal_type *by_recipe(const fal_plan_options *o, const fal_plan_tenso
     return own->is_quantized ? by_rules(o, class, layer_of(t->name)) : own;
 }
 
-static const fal_type *fall_back(const fal_plan_options *o, const fal_type *wanted,
+static const fal_type *fall_back(const fal_type_plan_options *o, const fal_type *wanted,
                                  int64_t n_cols) {
     if (n_cols % wanted->weights_per_block == 0) return wanted;
     bool is_2023 = o->recipe == FAL_RECIPE_2023;
@@ -194,7 +194,8 @@ static const fal_type *fall_back(const fal_plan_options *o, const fal_type *want
 }
 
 /* Compiles the patterns of the wishes; entries stay NULL where nothing was compiled. */
-static fal_status compile_wishes(pcre2_code **codes, const fal_plan_options *o, fal_error *err) {
+static fal_status compile_wishes(pcre2_code **codes, const fal_type_plan_options *o,
+                                 fal_error *err) {
     for (size_t i = 0; i < o->n_wishes; i++) {
         int number;
         PCRE2_SIZE at;
@@ -210,7 +211,7 @@ static fal_status compile_wishes(pcre2_code **codes, const fal_plan_options *o, 
 }
 
 static const fal_type *by_wishes(pcre2_code *const *codes, pcre2_match_data *match,
-                                 const fal_plan_options *o, const char *name) {
+                                 const fal_type_plan_options *o, const char *name) {
     for (size_t i = 0; i < o->n_wishes; i++) {
         if (pcre2_match(codes[i], (PCRE2_SPTR)name, strlen(name), 0, 0, match, NULL) >= 0)
             return o->wishes[i].type;
@@ -231,7 +232,7 @@ static fal_status tensor_bytes(uint64_t *out, const fal_plan_tensor *t, const fa
 }
 
 static fal_status plan_tensors(fal_plan_entry *entries, const fal_plan_tensor *tensors,
-                               size_t n_tensors, const fal_plan_options *o,
+                               size_t n_tensors, const fal_type_plan_options *o,
                                pcre2_code *const *codes, pcre2_match_data *match, fal_error *err) {
     bool has_head = false;
     for (size_t i = 0; i < n_tensors; i++)
@@ -253,7 +254,7 @@ static fal_status plan_tensors(fal_plan_entry *entries, const fal_plan_tensor *t
 }
 
 fal_status fal_type_plan_make(fal_plan_entry *entries, const fal_plan_tensor *tensors,
-                              size_t n_tensors, const fal_plan_options *o, fal_error *err) {
+                              size_t n_tensors, const fal_type_plan_options *o, fal_error *err) {
     pcre2_code **codes = fal_alloc(o->n_wishes, sizeof(pcre2_code *));
     pcre2_match_data *match = pcre2_match_data_create(1, NULL);
     fal_status status = codes && match ? compile_wishes(codes, o, err) : fal_fail_memory(err, 0);

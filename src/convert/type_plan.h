@@ -50,7 +50,7 @@ typedef struct fal_type_wish {
     const fal_type *type;
 } fal_type_wish;
 
-typedef struct fal_plan_options {
+typedef struct fal_type_plan_options {
     const fal_mix *mix;
     fal_recipe recipe;
     const char *architecture;
@@ -59,7 +59,7 @@ typedef struct fal_plan_options {
     const fal_type *output_type, *embedding_type; /* NULL: by the recipe */
     const fal_type_wish *wishes;
     size_t n_wishes;
-} fal_plan_options;
+} fal_type_plan_options;
 
 typedef struct fal_plan_entry {
     fal_tensor_class class;
@@ -71,7 +71,8 @@ typedef struct fal_plan_entry {
 
 /* Fills entries [n_tensors]. Fails: ARGUMENT (a bad pattern), LIMIT (sizes overflow), MEMORY. */
 fal_status fal_type_plan_make(fal_plan_entry *entries, const fal_plan_tensor *tensors,
-                              size_t n_tensors, const fal_plan_options *options, fal_error *err);
+                              size_t n_tensors, const fal_type_plan_options *options,
+                              fal_error *err);
 
 /* What a plan amounts to. Shares are of the tensors that are quantized at all. */
 typedef struct fal_plan_summary {

@@ -155,7 +155,8 @@ static bool read_facts(linting *l, const char *name, file_facts *out) {
 
 /* How many matrices of the file have another type than the plan gives them; the first one in *example. */
 static int count_strangers(const fal_gguf *f, const fal_plan_tensor *tensors, size_t n,
-                           const fal_plan_options *plan, fal_plan_entry *entries, int *example) {
+                           const fal_type_plan_options *plan, fal_plan_entry *entries,
+                           int *example) {
     if (fal_type_plan_make(entries, tensors, n, plan, NULL) != FAL_OK) return 0;
     int found = 0;
     for (size_t i = 0; i < n; i++) {
@@ -167,7 +168,7 @@ static int count_strangers(const fal_gguf *f, const fal_plan_tensor *tensors, si
 }
 
 static void compare_plans(linting *l, const fal_gguf *f, const char *name, const fal_mix *mix,
-                          fal_plan_options plan, fal_plan_tensor *tensors,
+                          fal_type_plan_options plan, fal_plan_tensor *tensors,
                           fal_plan_entry *entries) {
     int n = fal_gguf_tensor_count(f), least = n + 1, example = 0;
     char wanted[16] = "";
@@ -207,7 +208,8 @@ static void check_types(linting *l, const fal_gguf *f, const char *name, const f
     size_t n = (size_t)fal_gguf_tensor_count(f);
     fal_plan_tensor *tensors = fal_alloc(n + 1, sizeof *tensors);
     fal_plan_entry *entries = fal_alloc(n + 1, sizeof *entries);
-    const fal_plan_options plan = {.mix = mix, .architecture = arch, .n_layers = (int)n_layers};
+    const fal_type_plan_options plan = {
+        .mix = mix, .architecture = arch, .n_layers = (int)n_layers};
     if (tensors && entries && n_layers <= INT32_MAX)
         compare_plans(l, f, name, mix, plan, tensors, entries);
     l->failed |= !tensors || !entries;

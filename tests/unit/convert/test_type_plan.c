@@ -65,10 +65,10 @@ static void build(const shapes *s) {
 
 static fal_plan_summary plan(const shapes *s, const char *mix, fal_recipe recipe) {
     build(s);
-    fal_plan_options options = {.mix = fal_mix_by_name(mix),
-                                .recipe = recipe,
-                                .architecture = s->architecture,
-                                .n_layers = s->n_layers};
+    fal_type_plan_options options = {.mix = fal_mix_by_name(mix),
+                                     .recipe = recipe,
+                                     .architecture = s->architecture,
+                                     .n_layers = s->n_layers};
     assert_non_null(options.mix);
     fal_error err = {0};
     CHECK_OK(fal_type_plan_make(m.entries, m.tensors, m.n, &options, &err), &err);
@@ -188,13 +188,13 @@ static void test_wishes(void **state) {
         {"ffn_down",    fal_type_by_name("q8_0")},
         {"^blk\\.3\\.", fal_type_by_name("q6_k")}
     };
-    fal_plan_options o = {.mix = fal_mix_by_name("q4_0"),
-                          .architecture = "falcon",
-                          .n_layers = 32,
-                          .output_type = fal_type_by_name("f16"),
-                          .embedding_type = fal_type_by_name("q5_1"),
-                          .wishes = wishes,
-                          .n_wishes = 2};
+    fal_type_plan_options o = {.mix = fal_mix_by_name("q4_0"),
+                               .architecture = "falcon",
+                               .n_layers = 32,
+                               .output_type = fal_type_by_name("f16"),
+                               .embedding_type = fal_type_by_name("q5_1"),
+                               .wishes = wishes,
+                               .n_wishes = 2};
     fal_error err = {0};
     CHECK_OK(fal_type_plan_make(m.entries, m.tensors, m.n, &o, &err), &err);
     assert_int_equal(count(FAL_CLASS_FFN_DOWN, "q8_0"), 32);
