@@ -1,17 +1,11 @@
-/* Body of front_matter.h, the only file that knows libyaml. Nodes are copied into a document of their own, so that styles
- * stay as they were written: the language no is not made a boolean. */
+/* Body of front_matter.h. Nodes are copied into a document of their own, so that styles stay as they were written: the
+ * language no is not made a boolean. */
 #include "publish/front_matter.h"
 
 #include "base/alloc.h"
+#include "formats/yaml_document.h"
 
 #include <string.h>
-#include <yaml.h>
-
-enum {
-    MAX_BYTES = 256 << 10,
-    MAX_DEPTH = 64,
-    MAX_NODES = 100000
-};
 
 struct fal_front_matter {
     yaml_document_t document;
@@ -55,108 +49,25 @@ fal_front_matter_place fal_front_matter_split(fal_slice text, fal_slice *yaml, f
 
 /* ---- reading ---- */
 
-/* Lines count from the card's top, where "---" is line 1. */
-static fal_status fail_at(const yaml_parser_t *parser, const char *name, fal_error *err) {
-    if (parser->error == YAML_MEMORY_ERROR) return fal_fail_memory(err, 0);
-    size_t line = parser->error == YAML_READER_ERROR ? 0 : parser->problem_mark.line + 2;
-    const char *problem = parser->problem ? parser->problem : "it is no YAML";
-    if (line == 0) return fal_fail(err, FAL_E_FORMAT, "%s: front matter: %s", name, problem);
-    return fal_fail(err, FAL_E_FORMAT, "%s:%zu: front matter: %s", name, line, problem);
-}
-
-static fal_slice scalar_of(const yaml_node_t *node) {
-    if (!node || node->type != YAML_SCALAR_NODE) return (fal_slice){"", 0};
-    return (fal_slice){(const char *)node->data.scalar.value, node->data.scalar.length};
-}
-
-static bool are_equal(fal_slice a, fal_slice b) {
-    return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
-}
-
 static yaml_node_t *node_at(const fal_front_matter *f, int id) {
-    return f->document.nodes.start + id - 1;
+    return fal_yaml_node(&f->document, id);
 }
 
-static fal_status check_root(fal_front_matter *f, const char *name, fal_error *err) {
-    if (f->root->type != YAML_MAPPING_NODE)
-        return fal_fail(err, FAL_E_FORMAT, "%s: front matter: it is no list of keys and values",
-                        name);
-    const yaml_node_pair_t *first = f->root->data.mapping.pairs.start;
-    for (const yaml_node_pair_t *p = first; p < f->root->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = node_at(f, p->key);
-        size_t line = key->start_mark.line + 2;
-        if (key->type != YAML_SCALAR_NODE)
-            return fal_fail(err, FAL_E_FORMAT, "%s:%zu: front matter: a key that is no text", name,
-                            line);
-        for (const yaml_node_pair_t *q = first; q < p; q++) {
-            if (are_equal(scalar_of(key), scalar_of(node_at(f, q->key))))
-                return fal_fail(err, FAL_E_FORMAT, "%s:%zu: front matter: '%.60s' is given twice",
-                                name, line, (const char *)key->data.scalar.value);
-        }
-    }
-    return FAL_OK;
-}
-
-/* Counts nodes with aliases unfolded; stops beyond a bound, where *n is MAX_NODES + 1. */
-static void count_nodes(const fal_front_matter *f, int id, int depth, int *n) {
-    const yaml_node_t *node = node_at(f, id);
-    *n = depth > MAX_DEPTH ? MAX_NODES + 1 : *n + 1;
-    if (*n > MAX_NODES || node->type == YAML_SCALAR_NODE) return;
-    if (node->type == YAML_SEQUENCE_NODE) {
-        for (const yaml_node_item_t *i = node->data.sequence.items.start;
-             i < node->data.sequence.items.top && *n <= MAX_NODES; i++)
-            count_nodes(f, *i, depth + 1, n);
-        return;
-    }
-    for (const yaml_node_pair_t *p = node->data.mapping.pairs.start;
-         p < node->data.mapping.pairs.top && *n <= MAX_NODES; p++) {
-        count_nodes(f, p->key, depth + 1, n);
-        if (*n <= MAX_NODES) count_nodes(f, p->value, depth + 1, n);
-    }
-}
-
-static fal_status load(fal_front_matter *f, yaml_parser_t *parser, const char *name,
-                       fal_error *err) {
-    if (!yaml_parser_load(parser, &f->document)) return fail_at(parser, name, err);
-    f->root = yaml_document_get_root_node(&f->document);
-    if (!f->root) return FAL_OK;
-    FAL_TRY(check_root(f, name, err));
-    int n_nodes = 0;
-    count_nodes(f, 1, 0, &n_nodes);
-    if (n_nodes > MAX_NODES)
-        return fal_fail(err, FAL_E_LIMIT, "%s: front matter: more than %d values or %d levels",
-                        name, MAX_NODES, MAX_DEPTH);
-    yaml_document_t second;
-    if (!yaml_parser_load(parser, &second)) return fail_at(parser, name, err);
-    bool has_second = yaml_document_get_root_node(&second) != NULL;
-    yaml_document_delete(&second);
-    if (has_second)
-        return fal_fail(err, FAL_E_FORMAT, "%s: front matter: more than one document", name);
-    return FAL_OK;
-}
-
+/* Lines count from the card's top, where "---" is line 1. */
 fal_status fal_front_matter_open(fal_front_matter **out, fal_slice yaml, const char *name,
                                  fal_error *err) {
+    const fal_yaml_origin origin = {name, "front matter: ", 2};
     *out = NULL;
-    if (yaml.length > MAX_BYTES)
-        return fal_fail(err, FAL_E_LIMIT, "%s: front matter: %zu bytes, at most %d", name,
-                        yaml.length, MAX_BYTES);
     fal_front_matter *f = fal_alloc(1, sizeof *f);
-    yaml_parser_t parser;
-    if (!f || !yaml_parser_initialize(&parser)) {
+    if (!f) return fal_fail_memory(err, sizeof *f);
+    fal_status status = fal_yaml_load(&f->document, yaml, &origin, err);
+    if (status != FAL_OK) {
         fal_free(f);
-        return fal_fail_memory(err, sizeof *f);
+        return status;
     }
-    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)yaml.data, yaml.length);
-    fal_status status = load(f, &parser, name, err);
-    yaml_parser_delete(&parser);
-    if (status == FAL_OK) {
-        *out = f;
-    } else {
-        fal_front_matter_close(f);
-    }
-    return status;
+    f->root = fal_yaml_root(&f->document);
+    *out = f;
+    return FAL_OK;
 }
 
 void fal_front_matter_close(fal_front_matter *f) {
@@ -169,16 +80,16 @@ static const yaml_node_t *find(const fal_front_matter *f, const char *key) {
     if (!f || !f->root) return NULL;
     for (const yaml_node_pair_t *p = f->root->data.mapping.pairs.start;
          p < f->root->data.mapping.pairs.top; p++) {
-        if (fal_slice_equals(scalar_of(node_at(f, p->key)), key)) return node_at(f, p->value);
+        if (fal_slice_equals(fal_yaml_text(node_at(f, p->key)), key)) return node_at(f, p->value);
     }
     return NULL;
 }
 
 fal_slice fal_front_matter_text(const fal_front_matter *f, const char *key, size_t index) {
     const yaml_node_t *node = find(f, key);
-    if (!node || node->type != YAML_SEQUENCE_NODE) return scalar_of(index == 0 ? node : NULL);
+    if (!node || node->type != YAML_SEQUENCE_NODE) return fal_yaml_text(index == 0 ? node : NULL);
     size_t count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-    return scalar_of(index < count ? node_at(f, node->data.sequence.items.start[index]) : NULL);
+    return fal_yaml_text(index < count ? node_at(f, node->data.sequence.items.start[index]) : NULL);
 }
 
 /* ---- writing ---- */
@@ -198,7 +109,7 @@ static int add_scalar(writing *w, fal_slice text, yaml_scalar_style_t style) {
 }
 
 static int copy_scalar(writing *w, const yaml_node_t *node) {
-    return add_scalar(w, scalar_of(node), node->data.scalar.style);
+    return add_scalar(w, fal_yaml_text(node), node->data.scalar.style);
 }
 
 static int copy_node(writing *w, int id);
@@ -243,10 +154,10 @@ static void set_pair(writing *w, fal_slice key, int value) {
 
 static bool holds(const yaml_node_t *list, const fal_front_matter *f, const char *text) {
     if (!list) return false;
-    if (list->type != YAML_SEQUENCE_NODE) return fal_slice_equals(scalar_of(list), text);
+    if (list->type != YAML_SEQUENCE_NODE) return fal_slice_equals(fal_yaml_text(list), text);
     for (const yaml_node_item_t *i = list->data.sequence.items.start;
          i < list->data.sequence.items.top; i++) {
-        if (fal_slice_equals(scalar_of(node_at(f, *i)), text)) return true;
+        if (fal_slice_equals(fal_yaml_text(node_at(f, *i)), text)) return true;
     }
     return false;
 }
@@ -258,7 +169,8 @@ static int extended(writing *w, const yaml_node_t *before, const char *const *va
         list = copy_sequence(w, before);
     } else {
         list = yaml_document_add_sequence(&w->to, NULL, YAML_BLOCK_SEQUENCE_STYLE);
-        int first = before && scalar_of(before).length > 0 && list > 0 ? copy_scalar(w, before) : 0;
+        int first =
+            before && fal_yaml_text(before).length > 0 && list > 0 ? copy_scalar(w, before) : 0;
         if (first && !yaml_document_append_sequence_item(&w->to, list, first)) w->failed = true;
     }
     w->failed |= list == 0;
@@ -280,7 +192,7 @@ static bool has_values(const fal_key_edit *edit) {
 }
 
 static void copy_pair(writing *w, const yaml_node_pair_t *pair, const fal_key_edit *edits) {
-    fal_slice key = scalar_of(node_at(w->from, pair->key));
+    fal_slice key = fal_yaml_text(node_at(w->from, pair->key));
     const yaml_node_t *value = node_at(w->from, pair->value);
     const fal_key_edit *edit = edits;
     while (edit->key && !fal_slice_equals(key, edit->key))
