@@ -146,6 +146,15 @@ uint64_t fal_peak_memory(void) {
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
+uint64_t fal_held_memory(void) {
+    char line[128];
+    unsigned long long n_pages = 0;
+    long page_bytes = sysconf(_SC_PAGESIZE);
+    if (!read_line("/proc/self/statm", line, sizeof line)) return 0;
+    if (sscanf(line, "%*u %llu", &n_pages) != 1 || page_bytes <= 0) return 0;
+    return (uint64_t)n_pages * (uint64_t)page_bytes;
+}
+
 double fal_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -26,6 +26,9 @@ uint64_t fal_available_memory(void);
 /* The most memory in bytes that this process has held at once; 0 where the system does not tell. */
 uint64_t fal_peak_memory(void);
 
+/* Memory in bytes that this process holds now; 0 where the system does not tell. */
+uint64_t fal_held_memory(void);
+
 /* Seconds since some fixed moment, monotonic. */
 double fal_seconds(void);
 

@@ -297,8 +297,8 @@ fal_status fal_trainable_open_fresh(fal_trainable **out, const fal_arch *arch,
 
 /* ---- from a file ---- */
 
-static fal_status read_params(const fal_arch **arch, fal_params *p, const fal_gguf *file,
-                              fal_error *err) {
+fal_status fal_trainable_read_params(const fal_arch **arch, fal_params *p, const fal_gguf *file,
+                                     fal_error *err) {
     fal_gguf_string text;
     char name[64], note[256];
     FAL_TRY(fal_gguf_get_string(file, "general.architecture", &text, err));
@@ -362,7 +362,7 @@ fal_status fal_trainable_open_gguf(fal_trainable **out, const fal_gguf *file,
     const fal_arch *arch;
     fal_params params;
     *out = NULL;
-    FAL_TRY(read_params(&arch, &params, file, err));
+    FAL_TRY(fal_trainable_read_params(&arch, &params, file, err));
     /* A file that claims more layers than it has tensors is refused before anything is sized by that claim. */
     if (params.n_layers > fal_gguf_tensor_count(file))
         return fal_fail(err, FAL_E_FORMAT, "%d layers are announced, but there are only %d tensors",

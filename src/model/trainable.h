@@ -54,6 +54,11 @@ fal_status fal_trainable_open_fresh(fal_trainable **out, const fal_arch *arch,
                                     const fal_params *params, const fal_trainable_options *options,
                                     fal_error *err);
 
+/* What the metadata say of a model: *arch static, *params with settings restored that the file is known to have lost.
+ * Fails: FORMAT, UNSUPPORTED, MEMORY. */
+fal_status fal_trainable_read_params(const fal_arch **arch, fal_params *params,
+                                     const fal_gguf *file, fal_error *err);
+
 /* Weights of a GGUF file of any types, decoded to f32; settings that the file is known to have lost are restored.
  * file is not needed afterwards. Fails: as fal_model_open. */
 fal_status fal_trainable_open_gguf(fal_trainable **out, const fal_gguf *file,
