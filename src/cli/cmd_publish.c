@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "base/file.h"
+#include "cli/child.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/terminal.h"
@@ -86,7 +87,7 @@ typedef struct state {
 } state;
 
 static const char *unit_of(const char *what) {
-    if (strncmp(what, "computing", 9) == 0) return NULL;
+    if (strncmp(what, "computing", 9) == 0 || strncmp(what, "timing", 6) == 0) return NULL;
     return strncmp(what, "measuring", 9) == 0 || strncmp(what, "calibrating", 11) == 0 ? "tokens"
                                                                                        : "weights";
 }
@@ -195,6 +196,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     fal_publish_options options = {
         .source = source,
         .directory = directory,
+        .run_apart = fal_child_run,
         .log = {on_event, &s},
         .on_progress = on_progress,
         .user = &s

@@ -174,6 +174,12 @@ static void write_measured(fal_string_builder *out, const fal_card *card) {
     if (card->set->measuring.text_name) fal_string_append_text(out, "yes");
 }
 
+static void write_memory_measured(fal_string_builder *out, const fal_card *card) {
+    for (size_t i = 0; i < card->set->n_files; i++)
+        if (card->set->files[i].cost.peak_bytes == 0) return;
+    if (card->set->n_files > 0) fal_string_append_text(out, "yes");
+}
+
 static void write_text_name(fal_string_builder *out, const fal_card *card) {
     append_if(out, card->set->measuring.text_name);
 }
@@ -266,21 +272,23 @@ static void write_fallback_table(fal_string_builder *out, const fal_card *card) 
     if (out->length > 0) out->text[--out->length] = '\0';
 }
 
-static void append_measured_cells(fal_string_builder *out, const fal_measured *m) {
-    if (!m->is_there) {
+static void append_measured_cells(fal_string_builder *out, const fal_set_file *file) {
+    const fal_measured *m = &file->measured;
+    const fal_cost *c = &file->cost;
+    if (!m->is_there || !c->is_there) {
         fal_string_append_text(out, " | - | - | - | - | - | -");
         return;
     }
     fal_string_append_format(out, " | %.4f ± %.4f | %.6f | %.6f | %.2f %% | %.1f | %.1f",
                              m->perplexity, m->perplexity_error, m->divergence, m->divergence_99,
-                             100 * m->agreement, m->prompt_speed, m->answer_speed);
+                             100 * m->agreement, c->prompt_speed, c->answer_speed);
 }
 
 static void append_file_row(fal_string_builder *out, const fal_set *set, const fal_set_file *file) {
     fal_string_append_format(out, "| [%s](%s) | %s | ", file->name, file->name, file->mix->name);
     append_size(out, file->bytes);
     fal_string_append_format(out, " | %.2f", fal_set_bits_per_weight(file));
-    if (set->measuring.text_name) append_measured_cells(out, &file->measured);
+    if (set->measuring.text_name) append_measured_cells(out, file);
     fal_string_append_text(out, " | ");
     append_size(out, fal_set_memory(set, file, set->n_context));
     fal_string_append_format(out, " | %s |\n", file->mix->meaning);

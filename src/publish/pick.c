@@ -1,12 +1,10 @@
 /* Body of pick.h. Files are opened as models, so that what they need is what a session would allocate. */
 #include "publish/pick.h"
 
-#include <falconer/model.h>
-
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/folder.h"
-#include "model/forward.h"
+#include "publish/needs.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -14,7 +12,6 @@
 #include <string.h>
 
 enum {
-    BATCH = 512,           /* a session's own choice */
     PART_SUFFIX_BYTES = 20 /* "-00001-of-00009.gguf" */
 };
 
@@ -30,21 +27,16 @@ static fal_status add_row(fal_pick *p, const char *path, fal_pick_row **out, fal
     return FAL_OK;
 }
 
-/* The program itself, the tokenizer, the norms as f32 and the like. */
-static const uint64_t PROGRAM_BYTES = UINT64_C(48) << 20;
-
 static fal_status measure(fal_pick_row *row, const fal_model *model, fal_error *err) {
     const fal_model_info *info = fal_model_info_get(model);
-    row->bytes = info->weight_bytes;
+    fal_needs needs;
+    FAL_TRY(fal_needs_of(&needs, model, err));
+    row->bytes = needs.weight_bytes;
     row->n_context = info->n_context;
-    row->cache_bytes_per_token = fal_model_kv_bytes(model, 1, NULL) + sizeof(int32_t);
+    row->cache_bytes_per_token = needs.cache_bytes_per_token;
+    row->working_bytes = needs.working_bytes;
     if (info->n_parameters > 0)
         row->bits_per_weight = 8 * (double)info->weight_bytes / (double)info->n_parameters;
-    size_t scratch = 0;
-    int batch = info->n_context < BATCH ? info->n_context : BATCH;
-    FAL_TRY(fal_model_plan(model, batch, batch, fal_model_default_kv_type(model), &scratch, err));
-    row->working_bytes = PROGRAM_BYTES + scratch + (uint64_t)info->n_vocab * sizeof(float)
-                         + (uint64_t)batch * 2 * sizeof(int32_t);
     return FAL_OK;
 }
 

@@ -6,14 +6,14 @@
 #include "base/folder.h"
 #include "base/thread.h"
 #include "convert/quantize.h"
-#include "model/forward.h"
 #include "publish/card.h"
 #include "publish/checksum.h"
 #include "publish/links.h"
-#include "publish/measure.h"
+#include "publish/needs.h"
 #include "publish/original.h"
 #include "publish/plot.h"
 
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,6 @@ enum {
     DEFAULT_WINDOW = 512,
     PROMPT_TOKENS = 512,
     ANSWER_TOKENS = 32,
-    BATCH = 512, /* of a session with default options */
     MAX_TEXT_BYTES = 1 << 30,
     MAX_TEMPLATE_BYTES = 1 << 20
 };
@@ -346,15 +345,13 @@ static fal_status read_facts(publishing *p, fal_error *err) {
     fal_model_options options = {.n_threads = p->options->n_threads};
     FAL_TRY(fal_model_open(&model, p->paths[0], &options, err));
     const fal_model_info *info = fal_model_info_get(model);
-    size_t scratch = 0;
-    int batch = info->n_context < BATCH ? info->n_context : BATCH;
+    fal_needs needs = {0};
     set->n_context = info->n_context;
-    set->cache_bytes_per_token = fal_model_kv_bytes(model, 1, NULL);
     set->measuring.n_threads = info->n_threads;
     snprintf(set->measuring.kernel_set, sizeof set->measuring.kernel_set, "%s", info->kernel_set);
-    fal_status status =
-        fal_model_plan(model, batch, batch, fal_model_default_kv_type(model), &scratch, err);
-    set->working_bytes = scratch;
+    fal_status status = fal_needs_of(&needs, model, err);
+    set->cache_bytes_per_token = needs.cache_bytes_per_token;
+    set->working_bytes = needs.working_bytes;
     if (status == FAL_OK) status = render_example(p, model, err);
     fal_model_close(model);
     return status;
@@ -437,19 +434,50 @@ static fal_status save_measurements(const publishing *p, fal_error *err) {
     return status;
 }
 
-static fal_status measure_missing(publishing *p, fal_error *err) {
+static bool on_wait(void *user) {
+    return report(user, 0, 1);
+}
+
+/* Before anything large is in memory, since the other process begins as a copy of this one. */
+static fal_status measure_costs(publishing *p, fal_error *err) {
+    const fal_publish_options *o = p->options;
+    const fal_measuring *m = &p->set->measuring;
+    for (size_t i = 0; i < p->set->n_files; i++) {
+        fal_set_file *file = &p->set->files[i];
+        if (file->cost.is_there) continue;
+        const fal_cost_question question = {.path = p->paths[i],
+                                            .text = o->text,
+                                            .n_threads = o->n_threads,
+                                            .n_prompt = m->n_prompt,
+                                            .n_answer = m->n_answer,
+                                            .n_context = p->set->n_context,
+                                            .run_apart = o->run_apart,
+                                            .on_wait = on_wait,
+                                            .user = p};
+        snprintf(p->what, sizeof p->what, "timing %s", file->mix->name);
+        if (!report(p, 0, 1)) return fal_fail(err, FAL_E_CANCELLED, "cancelled");
+        FAL_TRY(fal_measure_cost(&file->cost, &question, err));
+        if (o->run_apart && file->cost.peak_bytes == 0)
+            say(p, FAL_LOG_WARNING,
+                "%s: too little memory is free for a context of %d tokens; what it takes is added "
+                "up instead of measured",
+                file->mix->name, p->set->n_context);
+        FAL_TRY(save_measurements(p, err));
+    }
+    return FAL_OK;
+}
+
+static fal_status measure_quality(publishing *p, fal_error *err) {
     fal_model *reference = NULL;
     fal_tokens tokens = {0};
     fal_status status = open_reference(p, &reference, err);
     if (status == FAL_OK) status = read_tokens(&tokens, reference, p->options->text, err);
-    if (status == FAL_OK && tokens.count == 0)
-        status = fal_fail(err, FAL_E_ARGUMENT, "publish: '%s' gives no tokens", p->options->text);
     for (size_t i = 0; i < p->set->n_files && status == FAL_OK; i++) {
         fal_set_file *file = &p->set->files[i];
         if (file->measured.is_there) continue;
         snprintf(p->what, sizeof p->what, "measuring %s", file->mix->name);
-        status = fal_measure_file(&file->measured, &p->set->measuring, reference, p->paths[i],
-                                  &tokens, on_evaluate, p, err);
+        status = fal_measure_quality(&file->measured, &p->set->measuring, reference, p->paths[i],
+                                     &tokens, on_evaluate, p, err);
         if (status == FAL_OK) status = save_measurements(p, err);
     }
     fal_tokens_release(&tokens);
@@ -484,8 +512,9 @@ static fal_status measure_set(publishing *p, fal_error *err) {
     if (n_taken > 0)
         say(p, FAL_LOG_INFO, "measured before, and taken over: %d of %zu", n_taken,
             p->set->n_files);
-    if ((size_t)n_taken < p->set->n_files) return measure_missing(p, err);
-    return save_measurements(p, err);
+    if ((size_t)n_taken == p->set->n_files) return save_measurements(p, err);
+    FAL_TRY(measure_costs(p, err));
+    return measure_quality(p, err);
 }
 
 /* ---- what stands beside the files ---- */

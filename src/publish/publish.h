@@ -4,7 +4,7 @@
 
 #include <falconer/log.h>
 
-#include "publish/set.h"
+#include "publish/measure.h"
 
 #include <stdbool.h>
 
@@ -27,6 +27,7 @@ typedef struct fal_publish_options {
     const char *thumbnail;              /* a picture to take along */
     int n_threads, n_window, n_windows; /* of measuring */
     int n_at_once;                      /* files made in one pass over the weights; 0: 4 */
+    fal_run_apart *run_apart;           /* for measuring memory; NULL: it is added up instead */
     fal_log log;
     fal_on_publish *on_progress;
     void *user;

@@ -25,7 +25,11 @@ double fal_set_bits_per_weight(const fal_set_file *file) {
 }
 
 uint64_t fal_set_memory(const fal_set *set, const fal_set_file *file, int n_context) {
-    return file->plan.bytes + set->cache_bytes_per_token * (uint64_t)n_context + set->working_bytes;
+    uint64_t most = set->n_context > n_context ? (uint64_t)set->n_context : (uint64_t)n_context;
+    uint64_t spared = set->cache_bytes_per_token * (most - (uint64_t)n_context);
+    uint64_t least = file->plan.bytes + set->cache_bytes_per_token * most;
+    bool is_measured = n_context <= set->n_context && file->cost.peak_bytes >= least;
+    return (is_measured ? file->cost.peak_bytes : least + set->working_bytes) - spared;
 }
 
 static bool all_are_measured(const fal_set *set) {
@@ -77,8 +81,14 @@ static json_t *measured_to_json(const fal_measured *m) {
     set_number(o, "kl_divergence_max", m->divergence_max);
     set_number(o, "top_agreement", m->agreement);
     set_number(o, "top_agreement_error", m->agreement_error);
-    set_number(o, "prompt_tokens_per_second", m->prompt_speed);
-    set_number(o, "answer_tokens_per_second", m->answer_speed);
+    return o;
+}
+
+static json_t *cost_to_json(const fal_cost *c) {
+    json_t *o = json_object();
+    set_number(o, "prompt_tokens_per_second", c->prompt_speed);
+    set_number(o, "answer_tokens_per_second", c->answer_speed);
+    if (c->peak_bytes) set_whole(o, "peak_memory_bytes", (int64_t)c->peak_bytes);
     return o;
 }
 
@@ -97,6 +107,7 @@ static json_t *file_to_json(const fal_set *set, const fal_set_file *file) {
     set_whole(o, "memory_bytes", (int64_t)fal_set_memory(set, file, set->n_context));
     if (file->measured.is_there)
         json_object_set_new(o, "measured", measured_to_json(&file->measured));
+    if (file->cost.is_there) json_object_set_new(o, "cost", cost_to_json(&file->cost));
     return o;
 }
 
@@ -163,9 +174,7 @@ static bool is_same_way(const json_t *o, const fal_measuring *m) {
            && counts(o, "prompt_tokens", m->n_prompt) && counts(o, "answer_tokens", m->n_answer);
 }
 
-static bool take_one(fal_set_file *file, const json_t *o) {
-    const json_t *from = json_object_get(o, "measured");
-    if (!file->sha256[0] || !says(o, "sha256", file->sha256) || !json_is_object(from)) return false;
+static void take_quality(fal_measured *out, const json_t *from) {
     fal_measured m = {.is_there = true,
                       .perplexity = number_of(from, "perplexity"),
                       .perplexity_error = number_of(from, "perplexity_error"),
@@ -174,14 +183,23 @@ static bool take_one(fal_set_file *file, const json_t *o) {
                       .divergence_99 = number_of(from, "kl_divergence_99"),
                       .divergence_max = number_of(from, "kl_divergence_max"),
                       .agreement = number_of(from, "top_agreement"),
-                      .agreement_error = number_of(from, "top_agreement_error"),
-                      .prompt_speed = number_of(from, "prompt_tokens_per_second"),
-                      .answer_speed = number_of(from, "answer_tokens_per_second")};
-    if (isnan(m.perplexity) || isnan(m.divergence) || isnan(m.agreement) || isnan(m.prompt_speed)
-        || isnan(m.answer_speed))
-        return false;
-    file->measured = m;
-    return true;
+                      .agreement_error = number_of(from, "top_agreement_error")};
+    if (!isnan(m.perplexity) && !isnan(m.divergence) && !isnan(m.agreement)) *out = m;
+}
+
+static void take_cost(fal_cost *out, const json_t *from) {
+    fal_cost c = {.is_there = true,
+                  .prompt_speed = number_of(from, "prompt_tokens_per_second"),
+                  .answer_speed = number_of(from, "answer_tokens_per_second")};
+    json_int_t peak = json_integer_value(json_object_get(from, "peak_memory_bytes"));
+    if (peak > 0) c.peak_bytes = (uint64_t)peak;
+    if (!isnan(c.prompt_speed) && !isnan(c.answer_speed)) *out = c;
+}
+
+static void take_one(fal_set_file *file, const json_t *o) {
+    if (!file->sha256[0] || !says(o, "sha256", file->sha256)) return;
+    take_quality(&file->measured, json_object_get(o, "measured"));
+    take_cost(&file->cost, json_object_get(o, "cost"));
 }
 
 int fal_set_take_measured(fal_set *set, const char *path) {
@@ -189,14 +207,15 @@ int fal_set_take_measured(fal_set *set, const char *path) {
     int n_taken = 0;
     if (fal_json_read_file(&all, path, NULL) != FAL_OK) return 0;
     const json_t *how = json_object_get(all, "measuring"), *files = json_object_get(all, "files");
-    double perplexity = number_of(how, "reference_perplexity");
-    bool usable = is_same_way(how, &set->measuring) && !isnan(perplexity);
+    bool usable = is_same_way(how, &set->measuring) && counts(all, "context", set->n_context);
     for (size_t i = 0; usable && i < json_array_size(files); i++) {
         for (size_t k = 0; k < set->n_files; k++)
-            n_taken += take_one(&set->files[k], json_array_get(files, i));
+            take_one(&set->files[k], json_array_get(files, i));
     }
-    if (n_taken > 0) {
-        set->measuring.reference_perplexity = perplexity;
+    for (size_t k = 0; k < set->n_files; k++)
+        n_taken += set->files[k].measured.is_there && set->files[k].cost.is_there;
+    if (usable) {
+        set->measuring.reference_perplexity = number_of(how, "reference_perplexity");
         set->measuring.n_scored = json_integer_value(json_object_get(how, "tokens_scored"));
         set->measuring.reference_perplexity_error = number_of(how, "reference_perplexity_error");
     }

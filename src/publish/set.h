@@ -13,8 +13,15 @@ typedef struct fal_measured {
     double perplexity, perplexity_error;
     double divergence, divergence_error, divergence_99, divergence_max; /* nats per token */
     double agreement, agreement_error;                                  /* share, 0 to 1 */
-    double prompt_speed, answer_speed;                                  /* tokens per second */
 } fal_measured;
+
+/* What using one file took. */
+typedef struct fal_cost {
+    bool is_there;
+    double prompt_speed, answer_speed; /* tokens per second */
+    uint64_t
+        peak_bytes; /* most memory of a process with the model's whole context in use; 0: not measured */
+} fal_cost;
 
 typedef struct fal_set_file {
     const fal_mix *mix;
@@ -24,6 +31,7 @@ typedef struct fal_set_file {
     char sha256[FAL_SHA256_HEX]; /* "": not known yet */
     bool was_kept;               /* found finished, not made anew */
     fal_measured measured;
+    fal_cost cost;
 } fal_set_file;
 
 /* How measurements were made; part of what makes two comparable. */
@@ -60,7 +68,9 @@ void fal_set_release(fal_set *set);
 /* Bits for each weight of the file's data. */
 double fal_set_bits_per_weight(const fal_set_file *file);
 
-/* Memory that a session over n_context tokens takes: weights, cache and working memory. */
+/* Memory that a program takes with a session over n_context tokens: what was measured at the whole context, less the cache
+ * that fewer tokens spare. Where nothing was measured, or less than weights and cache, because the machine was too small
+ * to hold them: weights, cache and working memory added up. */
 uint64_t fal_set_memory(const fal_set *set, const fal_set_file *file, int n_context);
 
 /* The file of best quality that fits into `bytes` at n_context tokens: by divergence where all are measured, else by size.
@@ -74,7 +84,7 @@ bool fal_mix_is_k(const fal_mix *mix);
 fal_status fal_set_to_json(fal_string_builder *out, const fal_set *set, fal_error *err);
 
 /* Takes measurements over from an earlier measurements.json at path, for files with the same SHA-256 measured in the same
- * way. A file that is not there, or says something else, gives nothing. Returns how many were taken over. */
+ * way. A file that is not there, or says something else, gives nothing. Returns how many have all their numbers. */
 int fal_set_take_measured(fal_set *set, const char *path);
 
 /* Appends the TSV that the plot is made from: type, size in GB, bits per weight, perplexity, divergence, agreement. */

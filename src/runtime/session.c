@@ -19,6 +19,7 @@ struct fal_session {
     fal_model *model;
     fal_queue *queue;
     fal_cache cache;
+    size_t cache_bytes; /* of the keys, and of the values */
     int n_batch;
     int32_t *tokens; /* [n_context] */
     size_t count;
@@ -72,6 +73,7 @@ static fal_status alloc_cache(fal_session *s, fal_error *err) {
     if (!fal_multiply_size(row, (size_t)s->cache.n_context, &bytes)
         || !fal_multiply_size(bytes, (size_t)p->n_layers, &bytes))
         return fal_fail_memory(err, 0);
+    s->cache_bytes = bytes;
     /* The system hands out more than it has and then kills the process: so ask first. */
     uint64_t available = fal_available_memory();
     if (bytes > available / 2)
@@ -396,4 +398,11 @@ size_t fal_session_n_context(const fal_session *s) {
 
 fal_model *fal_session_model(const fal_session *s) {
     return s->model;
+}
+
+void fal_session_occupy(fal_session *s) {
+    fal_session_rewind(s, 0);
+    memset(s->cache.keys, 0, s->cache_bytes);
+    memset(s->cache.values, 0, s->cache_bytes);
+    memset(s->tokens, 0, (size_t)s->cache.n_context * sizeof *s->tokens);
 }

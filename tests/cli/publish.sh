@@ -33,3 +33,17 @@ try "$FALCONER" lint set
 "$FALCONER" lint set --json 2>message
 echo "exit $?"
 try "$FALCONER" lint absent
+
+# Measured: memory is that of a process of its own, which holds all of the file and of the cache, and less than 400 MB more.
+"$FALCONER" publish tiny measured --types Q8_0 --text "$SOURCE_DIR/CONTRIBUTING.md" --windows 2 --quiet || fail "measured"
+cp measured/README.md before
+grep -c '^Memory is .* as measured' measured/README.md
+grep -o '"peak_memory_bytes": [0-9]*' measured/measurements.json | (
+    read -r key peak
+    bytes=$(wc -c <measured/tiny.Q8_0.gguf)
+    [ "$peak" -lt $((bytes + 400000000)) ] || echo "$key $peak is too much"
+    [ "$peak" -gt "$bytes" ] || echo "$key $peak is too little"
+)
+"$FALCONER" publish tiny measured --types Q8_0 --text "$SOURCE_DIR/CONTRIBUTING.md" --windows 2 2>message || fail "measured again"
+grep '^measured before' message
+cmp before measured/README.md || fail "the card of measured files changed"

@@ -39,9 +39,11 @@ static inline void fixed_file(fal_set_file *file, const char *mix, uint64_t byte
                                     .divergence_99 = 7 * divergence,
                                     .divergence_max = 90 * divergence,
                                     .agreement = 1 - divergence,
-                                    .agreement_error = 0.001,
-                                    .prompt_speed = 31.25,
-                                    .answer_speed = 8.5};
+                                    .agreement_error = 0.001};
+    file->cost = (fal_cost){.is_there = true,
+                            .prompt_speed = 31.25,
+                            .answer_speed = 8.5,
+                            .peak_bytes = bytes + 400000000};
 }
 
 /* Q8_0, Q4_K_M and Q4_0 of a model whose widths forbid most K-quants; released with fal_set_release. */

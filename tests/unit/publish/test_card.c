@@ -58,6 +58,7 @@ static void bare_card_is_the_golden_one(void **state) {
     fal_free(set.chat_example);
     set.measuring.text_name = NULL;
     set.chat_example = NULL;
+    set.files[0].cost = (fal_cost){0};
     fal_free(set.files[1].name);
     fal_free(set.files[2].name);
     set.n_files = 1;
@@ -117,8 +118,7 @@ static void sizes_have_four_digits(void **state) {
 static void best_fit_is_by_quality(void **state) {
     (void)state;
     fal_set set = fixed_set();
-    /* Weights, 2048 tokens of 8192 bytes, and working memory. */
-    uint64_t needs = 4979000000 + 2048 * 8192 + 300000000;
+    uint64_t needs = 4980000000 + 400000000; /* as measured */
     assert_int_equal(fal_set_memory(&set, &set.files[1], 2048), needs);
     assert_ptr_equal(fal_set_best_fit(&set, needs, 2048), &set.files[1]);
     assert_ptr_equal(fal_set_best_fit(&set, needs - 1, 2048), &set.files[2]);
@@ -131,6 +131,25 @@ static void best_fit_is_by_quality(void **state) {
     fal_set_release(&set);
 }
 
+/* What was measured counts, less the cache that a shorter context spares; else weights, cache and working memory. */
+static void memory_is_measured_or_added_up(void **state) {
+    (void)state;
+    fal_set set = fixed_set();
+    fal_set_file *file = &set.files[1];
+    uint64_t least = 4979000000 + 2048 * 8192, sum = least + 300000000;
+    assert_int_equal(fal_set_memory(&set, file, 2048), 5380000000);
+    assert_int_equal(fal_set_memory(&set, file, 1024), 5380000000 - 1024 * 8192);
+    assert_int_equal(fal_set_memory(&set, file, 4096), sum + 2048 * 8192);
+    file->cost.peak_bytes = least;
+    assert_int_equal(fal_set_memory(&set, file, 2048), least);
+    file->cost.peak_bytes = least - 1; /* the machine could not hold it */
+    assert_int_equal(fal_set_memory(&set, file, 2048), sum);
+    file->cost.peak_bytes = 0;
+    assert_int_equal(fal_set_memory(&set, file, 2048), sum);
+    assert_int_equal(fal_set_memory(&set, file, 0), sum - 2048 * 8192);
+    fal_set_release(&set);
+}
+
 /* Measurements come back from JSON for the same files measured in the same way, and for no others. */
 static void measurements_come_back(void **state) {
     (void)state;
@@ -140,20 +159,27 @@ static void measurements_come_back(void **state) {
     fal_error err = {0};
     CHECK_OK(fal_set_to_json(&json, &set, &err), &err);
     temp_write(&folder, "m.json", json.text, json.length);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         again.files[i].measured = (fal_measured){0};
+        again.files[i].cost = (fal_cost){0};
+    }
     again.files[2].sha256[0] = '0';
     again.measuring.n_scored = 0;
     assert_int_equal(fal_set_take_measured(&again, temp_path(&folder, "m.json")), 2);
     assert_true(again.files[0].measured.is_there);
     assert_false(again.files[2].measured.is_there);
     CHECK_NEAR(again.files[1].measured.divergence, 0.0213, 1e-9);
-    CHECK_NEAR(again.files[1].measured.answer_speed, 8.5, 1e-9);
+    CHECK_NEAR(again.files[1].cost.answer_speed, 8.5, 1e-9);
+    assert_int_equal(again.files[1].cost.peak_bytes, 5380000000);
     assert_int_equal(again.measuring.n_scored, 145152);
-    again.files[0].measured.is_there = false;
+    for (size_t i = 0; i < 3; i++)
+        again.files[i].measured.is_there = again.files[i].cost.is_there = false;
     again.measuring.n_threads = 3;
     assert_int_equal(fal_set_take_measured(&again, temp_path(&folder, "m.json")), 0);
     again.measuring.n_threads = 2;
+    again.n_context = 1024;
+    assert_int_equal(fal_set_take_measured(&again, temp_path(&folder, "m.json")), 0);
+    again.n_context = 2048;
     again.measuring.text_sha256[0] = 'c';
     assert_int_equal(fal_set_take_measured(&again, temp_path(&folder, "m.json")), 0);
     assert_int_equal(fal_set_take_measured(&again, temp_path(&folder, "absent.json")), 0);
@@ -241,6 +267,7 @@ int main(void) {
                                        cmocka_unit_test(own_templates_are_filled),
                                        cmocka_unit_test(sizes_have_four_digits),
                                        cmocka_unit_test(best_fit_is_by_quality),
+                                       cmocka_unit_test(memory_is_measured_or_added_up),
                                        cmocka_unit_test(measurements_come_back),
                                        cmocka_unit_test(checksums_are_read_and_written),
                                        cmocka_unit_test(plot_is_drawn)};
