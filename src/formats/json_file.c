@@ -56,6 +56,11 @@ static void make_printable(char *text) {
 }
 
 fal_status fal_json_parse(json_t **out, fal_slice text, const char *name, fal_error *err) {
+    return fal_json_parse_line(out, text, name, 1, err);
+}
+
+fal_status fal_json_parse_line(json_t **out, fal_slice text, const char *name, int64_t number,
+                               fal_error *err) {
     json_error_t error;
     *out = load(text, &error);
     if (!*out && json_error_code(&error) == json_error_numeric_overflow) {
@@ -69,7 +74,8 @@ fal_status fal_json_parse(json_t **out, fal_slice text, const char *name, fal_er
     if (*out) return FAL_OK;
     if (json_error_code(&error) == json_error_out_of_memory) return fal_fail_memory(err, 0);
     make_printable(error.text);
-    return fal_fail(err, FAL_E_FORMAT, "'%s': line %d: %s", name, error.line, error.text);
+    return fal_fail(err, FAL_E_FORMAT, "'%s': line %lld: %s", name,
+                    (long long)number + error.line - 1, error.text);
 }
 
 fal_status fal_json_read_file(json_t **out, const char *path, fal_error *err) {

@@ -12,6 +12,9 @@ fal_status fal_json_read_file(json_t **out, const char *path, fal_error *err);
 
 /* As fal_json_read_file, from memory; name stands for the file in messages. */
 fal_status fal_json_parse(json_t **out, fal_slice text, const char *name, fal_error *err);
+/* As fal_json_parse, of text that begins in the file's line `number`. */
+fal_status fal_json_parse_line(json_t **out, fal_slice text, const char *name, int64_t number,
+                               fal_error *err);
 
 /* Writes value, indented, with a newline behind it; path is whole or untouched. value stays the caller's; NULL, which is
  * what jansson makes of a value without memory, is MEMORY. Fails: IO, MEMORY. */
