@@ -10,4 +10,4 @@ for command in $(commands); do
     *) [ "$(wc -l <help)" -le 24 ] || fail "$command --help has more than 24 lines" ;;
     esac
 done
-[ "$("$FALCONER" help | wc -l)" -le 32 ]
+[ "$("$FALCONER" help | wc -l)" -le 40 ]
