@@ -4,8 +4,11 @@
 #include "compute/device.h"
 #include "convert/type_plan.h"
 #include "model/arch.h"
+#include "model/layout.h"
 #include "model/rope.h"
 #include "quant/type.h"
+#include "train/schedule.h"
+#include "train/sources.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +70,27 @@ static bool list_devices(int index, list_line *out) {
     return true;
 }
 
+static bool list_layouts(int index, list_line *out) {
+    const fal_layout *layout = fal_layout_at(index);
+    if (!layout) return false;
+    out->name = fal_layout_name(layout);
+    out->meaning = fal_layout_meaning(layout);
+    return true;
+}
+
+static bool list_schedules(int index, list_line *out) {
+    out->name = fal_schedule_name(index);
+    out->meaning = fal_schedule_meaning(index);
+    return out->name != NULL;
+}
+
+static bool list_readers(int index, list_line *out) {
+    out->name = fal_reader_name(index);
+    out->meaning = fal_reader_meaning(index);
+    if (out->name) snprintf(out->detail, sizeof out->detail, "%s", fal_reader_group(out->name));
+    return out->name != NULL;
+}
+
 static bool list_commands(int index, list_line *out) {
     const fal_command_row *row = fal_command_at(index);
     if (!row) return false;
@@ -100,6 +124,9 @@ static const struct {
     {"mixes",         list_mixes        },
     {"chat-formats",  list_chat_formats },
     {"devices",       list_devices      },
+    {"layouts",       list_layouts      },
+    {"readers",       list_readers      },
+    {"schedules",     list_schedules    },
     {"commands",      list_commands     }
 };
 
@@ -117,8 +144,9 @@ static const fal_option_group groups[] = {
 
 static const fal_argument arguments[] = {
     {"LIST", FAL_OPTION_CHOICE, list_choice, true,
-     "types, architectures, methods, mixes, chat-formats, devices or commands"},
-    {NULL,   FAL_OPTION_TEXT,   NULL,        false, NULL                      }
+     "types, architectures, methods, mixes, chat-formats, devices, layouts, readers, "
+     "schedules or commands"                            },
+    {NULL,   FAL_OPTION_TEXT,   NULL,        false, NULL}
 };
 
 static const fal_example examples[] = {

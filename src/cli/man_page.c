@@ -85,6 +85,13 @@ static void print_options(FILE *stream, const fal_command *command) {
     fputs(".El\n", stream);
 }
 
+static void print_argument(FILE *stream, const fal_argument *a) {
+    char text[400];
+    snprintf(text, sizeof text, "is %s.", a->meaning);
+    fprintf(stream, ".Pp\n.Ar %s\n", a->name);
+    print_text(stream, text);
+}
+
 static void print_commands(FILE *stream) {
     fputs(".Sh COMMANDS\n.Bl -tag -width completion\n", stream);
     const fal_command_row *row;
@@ -167,7 +174,7 @@ void fal_man_print(FILE *stream, const fal_command_row *row) {
     } else {
         print_text(stream, row->command->description);
         for (const fal_argument *a = row->command->arguments; a && a->name; a++)
-            fprintf(stream, ".Pp\n.Ar %s\nis %s.\n", a->name, a->meaning);
+            print_argument(stream, a);
         print_options(stream, row->command);
     }
     print_environment(stream);

@@ -176,7 +176,7 @@ void fal_progress_show(fal_progress *progress, uint64_t n_done, uint64_t n_total
     progress->is_shown = true;
 
     double share = (double)n_done / (double)n_total, elapsed = now - progress->started;
-    double rate = elapsed > 0 ? (double)n_done / elapsed : 0;
+    double rate = elapsed > 0 ? (double)(n_done - progress->n_before) / elapsed : 0;
     char speed[48], left[32], bar[41];
     format_rate(progress, speed, sizeof speed, rate);
     fal_format_duration(left, sizeof left, rate > 0 ? (double)(n_total - n_done) / rate : 0);

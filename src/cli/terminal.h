@@ -54,7 +54,8 @@ void fal_format_duration(char *out, size_t size, double seconds);
 /* A bar on stderr with rate and time left; silent where stderr is no terminal. */
 typedef struct fal_progress {
     const char *what;
-    const char *unit; /* "tokens"; NULL: bytes */
+    const char *unit;  /* "tokens"; NULL: bytes */
+    uint64_t n_before; /* done before it was opened: no part of the rate */
     double started, drawn;
     bool is_shown;
 } fal_progress;

@@ -30,10 +30,10 @@ model() {
 
 # The commands of the program, one per line.
 commands() {
-    "$FALCONER" list commands --json | tr ',' '\n' | sed -n 's/.*"name": "\([a-z-]*\)".*/\1/p'
+    "$FALCONER" list commands --json | tr ',' '\n' | sed -n 's/.*"name": "\([a-z0-9-]*\)".*/\1/p'
 }
 
 # The long options of a command, as --help shows them.
 long_options() {
-    "$FALCONER" "$1" --help | sed -n 's/^  \(-.,\|   \) --\([a-z-]*\).*/\2/p'
+    "$FALCONER" "$1" --help | sed -n 's/^  \(-.,\|   \) --\([a-z0-9-]*\).*/\2/p'
 }

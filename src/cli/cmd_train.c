@@ -1,0 +1,170 @@
+/* train: fine-tunes, extends the context or trains from scratch. The work is train.h's; where it starts is train_start.h's,
+ * the data train_data.h's, what is told train_report.h's. */
+#include "base/alloc.h"
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/folder.h"
+#include "cli/command.h"
+#include "cli/config_file.h"
+#include "cli/json_output.h"
+#include "cli/train_report.h"
+
+#include <stdio.h>
+
+static const fal_argument arguments[] = {
+    {"CONFIG", FAL_OPTION_FILE, NULL, false, "a YAML file whose keys are options"},
+    {NULL,     FAL_OPTION_TEXT, NULL, false, NULL                                }
+};
+
+static const fal_example examples[] = {
+    {"falconer train config.yaml",                                       "As a file says:"  },
+    {"falconer train config.yaml --plan",                                "What would it do?"},
+    {"falconer train config.yaml --resume --learning-rate 1e-5",         "Go on:"           },
+    {"falconer train -m alfred.gguf -s talks.jsonl -n 1000000 -o tuned", "Without a file:"  },
+    {NULL,                                                               NULL               }
+};
+
+/* Everything that a run holds. */
+typedef struct job {
+    const fal_train_choice *choice;
+    fal_config_file *config;
+    fal_train_start start;
+    fal_train_data data;
+    fal_train_options options;
+    fal_train_budget budget;
+    fal_train_display display;
+    fal_device *device;
+    fal_trainable *model;
+} job;
+
+static void close_job(job *j) {
+    fal_trainable_close(j->model);
+    fal_device_close(j->device);
+    fal_train_data_release(&j->data);
+    fal_train_start_release(&j->start);
+    fal_config_file_close(j->config);
+}
+
+/* ---- planning ---- */
+
+static fal_status make_plan(job *j, fal_error *err) {
+    const fal_train_choice *c = j->choice;
+    FAL_TRY(fal_train_choice_options(c, &j->options, err));
+    FAL_TRY(fal_train_start_open(&j->start, c, err));
+    const fal_chat_format *format = c->chat_format
+                                        ? fal_chat_format_by_name(c->chat_format)
+                                        : fal_chat_format_detect(j->start.tokenizer, j->start.file);
+    FAL_TRY(fal_train_data_open(&j->data, c, j->start.tokenizer, format, j->start.params.n_context,
+                                err));
+    return fal_train_budget_make(&j->budget, &j->start, &j->data, &j->options, err);
+}
+
+static fal_status tell_plan(const job *j, fal_error *err) {
+    const fal_train_choice *c = j->choice;
+    if (c->plan && c->json)
+        return fal_json_print(fal_train_plan_json(&j->start, &j->data, &j->budget), 9, err);
+    if (!c->quiet) fal_train_print_plan(c->plan ? stdout : stderr, &j->start, &j->data, &j->budget);
+    return FAL_OK;
+}
+
+/* ---- training ---- */
+
+static bool on_step(void *user, const fal_train_step *step) {
+    job *j = user;
+    fal_train_display_step(&j->display, step);
+    return !fal_interrupt_is_raised();
+}
+
+static fal_status train(job *j, fal_train_result *result, fal_error *err) {
+    const fal_train_data *d = &j->data;
+    const fal_train_subject subject = {.model = j->model,
+                                       .device = j->device,
+                                       .plan = d->plan,
+                                       .batch_sequences = d->n_sequences,
+                                       .sequence_length = d->sequence_length,
+                                       .documents = &d->documents,
+                                       .validation = d->validation,
+                                       .validation_documents = &d->validation_documents,
+                                       .sources = d->names};
+    j->display.is_quiet = j->choice->quiet;
+    j->options.on_step = on_step;
+    j->options.user = j;
+    fal_interrupt_watch(2);
+    fal_status status = fal_train(&subject, &j->options, result, err);
+    fal_progress_clear(&j->display.bar);
+    if (status == FAL_E_CANCELLED)
+        return fal_fail(err, status,
+                        "train: stopped after step %lld, which is saved; --resume goes on",
+                        (long long)result->n_steps);
+    return fal_add_context(err, status, "train");
+}
+
+/* The model in the forms that others read. */
+static fal_status write_model(job *j, fal_error *err) {
+    const fal_train_choice *c = j->choice;
+    char *path = fal_path_join(c->out, "model.gguf");
+    if (!path) return fal_fail_memory(err, 0);
+    const fal_type *type = fal_type_by_name(c->type ? c->type : "f32");
+    fal_status status = fal_trainable_write_gguf(j->model, j->start.file, type, path, err);
+    if (status == FAL_OK && !c->quiet) fal_terminal_notice("wrote %s", path);
+    fal_free(path);
+    return status;
+}
+
+static fal_status tell_result(const job *j, const fal_train_result *r, double seconds,
+                              fal_error *err) {
+    const fal_train_choice *c = j->choice;
+    char time[32], peak[32], planned[32];
+    if (c->json) return fal_json_print(fal_train_result_json(r, &j->budget, seconds), 9, err);
+    if (c->quiet) return FAL_OK;
+    fal_format_duration(time, sizeof time, seconds);
+    fal_format_bytes(peak, sizeof peak, (double)fal_peak_memory());
+    fal_format_bytes(planned, sizeof planned, (double)j->budget.total);
+    fal_terminal_notice("%lld steps, loss %.4f, in %s; memory %s, planned %s%s",
+                        (long long)r->n_steps, r->loss, time, peak, planned,
+                        r->has_curves ? "" : "; no curves: gnuplot is missing");
+    return FAL_OK;
+}
+
+static fal_status run_job(job *j, fal_error *err) {
+    const fal_train_choice *c = j->choice;
+    double started = fal_seconds();
+    fal_train_result result;
+    FAL_TRY(make_plan(j, err));
+    FAL_TRY(tell_plan(j, err));
+    if (c->plan) return FAL_OK;
+    FAL_TRY(fal_device_open(&j->device, c->device, c->n_threads, err));
+    FAL_TRY(fal_train_start_model(&j->start, j->device, &j->model, err));
+    FAL_TRY(train(j, &result, err));
+    FAL_TRY(write_model(j, err));
+    return tell_result(j, &result, fal_seconds() - started, err);
+}
+
+static fal_status run(const fal_parsed *parsed, fal_error *err) {
+    job j = {.choice = parsed->values};
+    fal_status status = FAL_OK;
+    if (parsed->n_arguments > 0)
+        status = fal_config_file_open(&j.config, parsed->arguments[0], parsed, err);
+    if (status == FAL_OK) status = run_job(&j, err);
+    close_job(&j);
+    return status;
+}
+
+const fal_command fal_command_train = {
+    .description =
+        "Trains a Falcon on one machine: from scratch, or from a GGUF file, a Hugging Face folder or the folder of a run "
+        "before; all weights or low-rank adapters; with the context extended by any method. CONFIG is a YAML file in which "
+        "every option below is a key by its long name; options on the command line win. Keys of options that may be "
+        "repeated (sources, groups, validation) take a list.\n\n"
+        "A source is PATH[,KEY=VALUE...], in the file also a mapping with the key path. Keys: reader (see falconer list "
+        "readers; recognised from the first record otherwise), group, weight (within its group), overlong (cut, drop, "
+        "middle, left), min-tokens, language, top-answers. Groups are mixed by tokens: short-chat 50, long-context 45, "
+        "web-text 5, unless --group says otherwise; groups without data are left out.\n\n"
+        "DIR holds log.jsonl with a line for each step, curves.svg, checkpoints step-N, and at the end model.gguf. Ctrl-C "
+        "saves and ends; --resume goes on, with the same result to the last bit, whatever the number of threads.",
+    .arguments = arguments,
+    .groups = fal_train_option_groups,
+    .examples = examples,
+    .values_bytes = sizeof(fal_train_choice),
+    .set_defaults = fal_train_choice_defaults,
+    .run = run};
