@@ -4,8 +4,8 @@
 
 #include "base/string_builder.h"
 
-/* Appends text as gnuplot's literal: whatever it holds, it is text. */
-void fal_gnuplot_append_quoted(fal_string_builder *out, const char *text);
+/* Appends the path of a file as gnuplot's literal: whatever it holds, it is that file and nothing else. */
+void fal_gnuplot_append_path(fal_string_builder *out, const char *path);
 
 /* Runs commands, which draw on gnuplot's standard output, and writes what comes to path, which is whole or untouched.
  * Fails: UNSUPPORTED (no gnuplot, or it fails), IO, MEMORY. */

@@ -11,9 +11,11 @@
 
 extern char **environ;
 
-/* In single quotes nothing but a quote means anything, and two of them mean one. */
-void fal_gnuplot_append_quoted(fal_string_builder *out, const char *text) {
-    fal_string_append_text(out, "'");
+/* In single quotes nothing but a quote means anything, and two of them mean one. But of a file's name the beginning does:
+ * "<" runs a command, "-", "+" and "~" stand for something else. */
+void fal_gnuplot_append_path(fal_string_builder *out, const char *path) {
+    const char *text = path;
+    fal_string_append_text(out, *path == '/' ? "'" : "'./");
     for (; *text; text++)
         fal_string_append(out, *text == '\'' ? "''" : text, *text == '\'' ? 2 : 1);
     fal_string_append_text(out, "'");
@@ -33,8 +35,9 @@ static fal_status read_pipe(int pipe_end, fal_string_builder *out, fal_error *er
 
 /* Starts gnuplot with its output in the pipe; 0, or an error number. */
 static int start(pid_t *child, int ends[2], char *commands) {
-    static char program[] = "gnuplot", with_commands[] = "-e";
-    char *const arguments[] = {program, with_commands, commands, NULL};
+    /* Not what a person has in .gnuplot. */
+    static char program[] = "gnuplot", by_default[] = "-d", with_commands[] = "-e";
+    char *const arguments[] = {program, by_default, with_commands, commands, NULL};
     posix_spawn_file_actions_t actions;
     int failed = posix_spawn_file_actions_init(&actions);
     if (failed) return failed;

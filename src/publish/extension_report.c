@@ -92,7 +92,7 @@ static fal_status draw_curves(const char *tsv, const char *svg, fal_error *err) 
     fal_string_append_text(&b, FIGURE "set key outside right; set xlabel 'Tokens of fine-tuning';"
                                       "set ylabel 'Training loss, nats per weighted token';plot ");
     for (int i = 0; (arm = fal_extension_arm_at(i)) != NULL; i++) {
-        fal_gnuplot_append_quoted(&b, tsv);
+        fal_gnuplot_append_path(&b, tsv);
         fal_string_append_format(&b, " every ::1 using 1:%d with lines lw 2 title '%s',", i + 2,
                                  arm->name);
     }
@@ -107,14 +107,14 @@ static fal_status draw_scores(const char *tsv, const char *svg, fal_error *err) 
     fal_string_append_text(&b, FIGURE
                            "set key top left; set style fill solid 0.8; set boxwidth 0.6;"
                            "set yrange [0:*]; set ylabel 'Score, 0: chance, 100: all right';plot ");
-    fal_gnuplot_append_quoted(&b, tsv);
+    fal_gnuplot_append_path(&b, tsv);
     fal_string_append_text(
         &b, " every ::1 using 0:2:xtic(1) with boxes lc rgb '#1f5f9f' title 'after fine-tuning',");
-    fal_gnuplot_append_quoted(&b, tsv);
+    fal_gnuplot_append_path(&b, tsv);
     fal_string_append_text(
         &b,
         " every ::1 using 0:2:3:4 with yerrorbars lc rgb '#202020' pt 0 title '95 % interval',");
-    fal_gnuplot_append_quoted(&b, tsv);
+    fal_gnuplot_append_path(&b, tsv);
     fal_string_append_text(&b,
                            " every ::1 using 0:5 with points pt 7 lc rgb '#a03020' title 'before'");
     fal_status status = fal_string_status(&b, err);

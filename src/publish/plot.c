@@ -6,11 +6,11 @@
 /* The points of one family and their words; at an angle, since files of nearly one size are the rule. */
 static void append_series(fal_string_builder *out, const char *tsv_path, const char *condition,
                           const char *title, const char *colour, bool above) {
-    fal_gnuplot_append_quoted(out, tsv_path);
+    fal_gnuplot_append_path(out, tsv_path);
     fal_string_append_format(
         out, " every ::1 using (%s ? $2 : NaN):5 with points pt 7 ps 0.8 lc rgb '%s' title '%s',",
         condition, colour, title);
-    fal_gnuplot_append_quoted(out, tsv_path);
+    fal_gnuplot_append_path(out, tsv_path);
     fal_string_append_format(
         out,
         " every ::1 using (%s ? $2 : NaN):5:1 with labels %s rotate by 50 font ',11' tc rgb '%s' notitle",

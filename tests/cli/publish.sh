@@ -47,3 +47,8 @@ grep -o '"peak_memory_bytes": [0-9]*' measured/measurements.json | (
 "$FALCONER" publish tiny measured --types Q8_0 --text "$SOURCE_DIR/CONTRIBUTING.md" --windows 2 2>message || fail "measured again"
 grep '^measured before' message
 cmp before measured/README.md || fail "the card of measured files changed"
+
+# Names are names: gnuplot would run what follows a "<" at the beginning of a path.
+"$FALCONER" publish tiny '<touch harm; ' --types Q4_0,Q8_0 --text "$SOURCE_DIR/CONTRIBUTING.md" --windows 1 --quiet || fail "odd name"
+[ ! -e harm ] || fail "a name was run as a command"
+"$FALCONER" lint '<touch harm; ' || fail "lint of an odd name"
