@@ -64,6 +64,10 @@ static fal_status check_output(const imatrix_options *o, fal_error *err) {
     if (fal_file_exists(o->out) && !o->force)
         return fal_fail(err, FAL_E_ARGUMENT,
                         "imatrix: '%s' is there already; --force overwrites it", o->out);
+    /* What takes hours to compute should find its place at the end. */
+    fal_output *probe = NULL;
+    FAL_TRY(fal_output_open(&probe, o->out, err));
+    fal_output_discard(probe);
     return FAL_OK;
 }
 

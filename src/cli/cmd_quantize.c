@@ -1,11 +1,14 @@
 /* quantize: a GGUF file or a Hugging Face folder into files of one or several mixes. The work is quantize.h's. */
 #include "base/alloc.h"
 #include "base/cpu.h"
+#include "base/digest.h"
 #include "base/file.h"
+#include "base/string_builder.h"
 #include "cli/command.h"
 #include "cli/quantize_report.h"
 #include "cli/terminal.h"
 #include "formats/importance.h"
+#include "publish/pick.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +16,11 @@
 #include <strings.h>
 
 enum {
-    MAX_OUTPUTS = 32
+    MAX_OUTPUTS = 32,
+    LEAST_SPLIT = 100000
 };
+
+static const uint64_t MOST_SPLIT = UINT64_C(1000000000000000);
 
 typedef struct quantize_options {
     const char *directory, *recipe, *output_type, *embedding_type, *split, *name, *importance;
@@ -98,7 +104,11 @@ typedef struct job {
     fal_source *source;
     fal_quantize_output outputs[MAX_OUTPUTS];
     char *paths[MAX_OUTPUTS];
+    bool is_done[MAX_OUTPUTS]; /* there already, and whole */
     size_t n_outputs;
+    fal_quantize_output missing[MAX_OUTPUTS];
+    size_t n_missing;
+    char importance_digest[FAL_SHA256_HEX];
     fal_type_wish *wishes;
     char *wish_text; /* where the patterns of the wishes point */
     fal_importance importance;
@@ -118,24 +128,21 @@ static void on_event(void *user, fal_log_level level, const char *area, const ch
     if (!j->o->quiet && level <= FAL_LOG_INFO) fal_terminal_notice("%s", text);
 }
 
-/* "4G", "500M", "1000000": bytes. */
+/* "4G", "500MB", "2GiB"; digits alone are bytes. */
 static fal_status read_size(const char *text, uint64_t *out, fal_error *err) {
     char *end;
     double number = strtod(text, &end);
-    static const char units[] = "KMGT";
-    double unit = 1;
-    const char *found = *end ? strchr(units, *end & ~0x20) : NULL;
-    if (found && end != text) {
-        for (const char *u = units; u <= found; u++)
-            unit *= 1e3;
-        end++;
+    fal_status status = FAL_OK;
+    if (*text >= '0' && *text <= '9' && !*end) {
+        *out = number <= 1e15 ? (uint64_t)number : UINT64_MAX;
+    } else {
+        status = fal_parse_bytes(text, out, err);
     }
-    if (end == text || *end || !(number * unit >= 1e5 && number * unit <= 1e15))
-        return fal_fail(err, FAL_E_ARGUMENT,
-                        "--split-max-size '%s': 100K to 1000T is possible, such as 4G or 500M",
-                        text);
-    *out = (uint64_t)(number * unit);
-    return FAL_OK;
+    if (status == FAL_OK && *out >= LEAST_SPLIT && *out <= MOST_SPLIT) return FAL_OK;
+    return fal_fail(err, FAL_E_ARGUMENT,
+                    "quantize: --split-max-size '%.60s': 100K to 1000T is possible, such as 4G or "
+                    "500M",
+                    text);
 }
 
 static const fal_type *encodable(const char *name) {
@@ -158,7 +165,7 @@ static fal_status read_wishes(job *j, fal_error *err) {
         if (!equals || equals == text || !type)
             return fal_fail(
                 err, FAL_E_ARGUMENT,
-                "--tensor-type '%s': PATTERN=TYPE with a type of falconer list types is needed",
+                "quantize: --tensor-type '%s': PATTERN=TYPE with a type of falconer list types is needed",
                 text);
         memcpy(to, text, (size_t)(equals - text));
         j->wishes[i] = (fal_type_wish){.pattern = to, .type = type};
@@ -167,16 +174,27 @@ static fal_status read_wishes(job *j, fal_error *err) {
     return FAL_OK;
 }
 
-/* NAME.TYPE.gguf in the folder, as published sets are named. */
+/* NAME.TYPE.gguf in the folder, as published sets are named. NULL: memory is short. */
 static char *path_in_directory(const job *j, const char *source, const fal_mix *mix) {
-    char name[256], file[320];
-    if (j->o->name) {
-        snprintf(name, sizeof name, "%s", j->o->name);
-    } else {
-        fal_quantize_stem(source, name, sizeof name);
+    char stem[256];
+    fal_string_builder file = {0};
+    fal_quantize_stem(source, stem, sizeof stem);
+    fal_string_append_format(&file, "%s.%s.gguf", j->o->name ? j->o->name : stem, mix->name);
+    char *path = file.text && !file.failed ? fal_path_join(j->o->directory, file.text) : NULL;
+    fal_string_release(&file);
+    return path;
+}
+
+static fal_status check_path(const job *j, const char *path, const fal_mix *mix,
+                                 fal_error *err) {
+    for (size_t i = 0; i < j->n_outputs; i++) {
+        if (strcmp(j->paths[i], path) == 0)
+            return fal_fail(err, FAL_E_ARGUMENT, "quantize: type %s is named twice", mix->name);
     }
-    snprintf(file, sizeof file, "%s.%s.gguf", name, mix->name);
-    return fal_path_join(j->o->directory, file);
+    if (fal_file_is_directory(path))
+        return fal_fail(err, FAL_E_ARGUMENT, "quantize: '%s' is a folder; --out-dir writes into it",
+                        path);
+    return FAL_OK;
 }
 
 static fal_status add_output(job *j, const char *source, const char *path, const char *type,
@@ -192,6 +210,11 @@ static fal_status add_output(job *j, const char *source, const char *path, const
     fal_quantize_output *out = &j->outputs[j->n_outputs];
     char *name = path ? fal_copy_string(path, strlen(path)) : path_in_directory(j, source, mix);
     if (!name) return fal_fail_memory(err, 0);
+    fal_status status = check_path(j, name, mix, err);
+    if (status != FAL_OK) {
+        fal_free(name);
+        return status;
+    }
     j->paths[j->n_outputs++] = name;
     *out = (fal_quantize_output){
         .path = name,
@@ -217,6 +240,10 @@ static fal_status add_outputs(job *j, const fal_parsed *parsed, fal_error *err) 
     }
     if (!j->o->dry_run && !fal_file_is_directory(j->o->directory))
         return fal_fail(err, FAL_E_NOT_FOUND, "quantize: '%s' is not a folder", j->o->directory);
+    if (j->o->name && strchr(j->o->name, '/'))
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "quantize: --name '%.100s': the files are named by it, '/' cannot be in it",
+                        j->o->name);
     for (int i = 1; i < parsed->n_arguments; i++)
         FAL_TRY(add_output(j, source, NULL, parsed->arguments[i], err));
     return FAL_OK;
@@ -233,6 +260,26 @@ static void advise(const job *j) {
     }
 }
 
+/* The first file under the output's name or those of its parts, to be freed; *out is NULL where there is none. */
+static fal_status find_existing(char **out, job *j, size_t i, const fal_quantize_options *how,
+                                fal_error *err) {
+    fal_quantize_report report;
+    *out = NULL;
+    FAL_TRY(fal_quantize_plan(&report, j->source, &j->outputs[i], how, err));
+    fal_status status = FAL_OK;
+    for (int part = 0; part < report.n_parts && status == FAL_OK && !*out; part++) {
+        char *path = fal_quantize_part_path(j->paths[i], part, report.n_parts);
+        if (!path) status = fal_fail_memory(err, 0);
+        if (path && fal_file_exists(path)) {
+            *out = path;
+        } else {
+            fal_free(path);
+        }
+    }
+    fal_quantize_report_release(&report);
+    return status;
+}
+
 /* Leaves out what is there already and whole; refuses to overwrite anything else unless told to. */
 static fal_status skip_finished(job *j, const fal_quantize_options *how, fal_error *err) {
     size_t kept = 0;
@@ -240,16 +287,55 @@ static fal_status skip_finished(job *j, const fal_quantize_options *how, fal_err
         bool is_done = !j->o->force && fal_quantize_is_finished(j->source, &j->outputs[i], how);
         if (is_done) {
             if (!j->o->quiet) fal_terminal_notice("%s is finished already", j->paths[i]);
-            fal_free(j->paths[i]);
+            j->is_done[i] = true;
             continue;
         }
-        if (fal_file_exists(j->paths[i]) && !j->o->force)
-            return fal_fail(err, FAL_E_ARGUMENT,
-                            "quantize: '%s' is there already; --force overwrites it", j->paths[i]);
-        j->outputs[kept] = j->outputs[i];
-        j->paths[kept++] = j->paths[i];
+        char *there = NULL;
+        fal_status status = j->o->force ? FAL_OK : find_existing(&there, j, i, how, err);
+        if (there)
+            status = fal_fail(err, FAL_E_ARGUMENT,
+                              "quantize: '%s' is there already; --force overwrites it", there);
+        fal_free(there);
+        if (status != FAL_OK) return status;
+        j->missing[kept++] = j->outputs[i];
     }
-    j->n_outputs = kept;
+    j->n_missing = kept;
+    return FAL_OK;
+}
+
+static void say_written(const job *j, double seconds) {
+    for (size_t i = 0; i < j->n_outputs; i++) {
+        if (j->is_done[i]) continue;
+        if (j->o->split) {
+            fal_terminal_notice("wrote %s in parts of at most %s", j->paths[i], j->o->split);
+        } else {
+            fal_terminal_notice("wrote %s", j->paths[i]);
+        }
+    }
+    fal_terminal_notice("in %.1f s", seconds);
+}
+
+/* An importance matrix of another model does nothing, or worse. */
+static fal_status check_importance(const job *j, fal_error *err) {
+    int n_known = 0, n_matrices = 0;
+    for (int i = 0; i < j->source->n_tensors; i++) {
+        const fal_plan_tensor *t = &j->source->tensors[i];
+        const fal_importance_entry *e = fal_importance_entry_find(&j->importance, t->name);
+        n_matrices += t->n_dims >= 2;
+        n_known += e != NULL;
+        if (e && e->n_values != fal_plan_tensor_columns(t))
+            return fal_fail(err, FAL_E_ARGUMENT,
+                            "quantize: '%s' is of another model: %lld values for '%s', which has "
+                            "%lld columns",
+                            j->o->importance, (long long)e->n_values, t->name,
+                            (long long)fal_plan_tensor_columns(t));
+    }
+    if (n_known == 0)
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "quantize: '%s' is of another model: it knows none of its tensors",
+                        j->o->importance);
+    if (!j->o->quiet)
+        fal_terminal_notice("importance is known for %d of %d matrices", n_known, n_matrices);
     return FAL_OK;
 }
 
@@ -257,7 +343,10 @@ static fal_status run_job(job *j, const fal_parsed *parsed, fal_error *err) {
     const quantize_options *o = j->o;
     const fal_log log = {on_event, j};
     FAL_TRY(read_wishes(j, err));
-    if (o->importance) FAL_TRY(fal_importance_read(&j->importance, o->importance, err));
+    if (o->importance) {
+        FAL_TRY(fal_importance_read(&j->importance, o->importance, err));
+        FAL_TRY(fal_sha256_file(j->importance_digest, o->importance, NULL, NULL, err));
+    }
     FAL_TRY(add_outputs(j, parsed, err));
     FAL_TRY(fal_source_open(&j->source, parsed->arguments[0], o->dry_run, &log, err));
     const fal_quantize_options how = {.n_threads = o->n_threads,
@@ -266,21 +355,21 @@ static fal_status run_job(job *j, const fal_parsed *parsed, fal_error *err) {
                                       .no_fallback = o->no_fallback,
                                       .find_importance = o->importance ? find_importance : NULL,
                                       .importance = &j->importance,
+                                      .importance_digest = j->importance_digest,
                                       .on_progress = on_progress,
                                       .user = j};
+    if (o->importance) FAL_TRY(check_importance(j, err));
     FAL_TRY(fal_quantize_print(j->source, j->outputs, j->n_outputs, &how, o->json, o->quiet, err));
     advise(j);
     if (o->dry_run) return FAL_OK;
     FAL_TRY(skip_finished(j, &how, err));
-    if (j->n_outputs == 0) return FAL_OK;
+    if (j->n_missing == 0) return FAL_OK;
     double started = fal_seconds();
     j->progress = fal_progress_open("quantizing", "weights");
     fal_interrupt_watch(2);
-    fal_status status = fal_quantize_write(j->source, j->outputs, j->n_outputs, &how, err);
+    fal_status status = fal_quantize_write(j->source, j->missing, j->n_missing, &how, err);
     fal_progress_clear(&j->progress);
-    for (size_t i = 0; status == FAL_OK && !o->quiet && i < j->n_outputs; i++)
-        fal_terminal_notice("wrote %s", j->paths[i]);
-    if (status == FAL_OK && !o->quiet) fal_terminal_notice("in %.1f s", fal_seconds() - started);
+    if (status == FAL_OK && !o->quiet) say_written(j, fal_seconds() - started);
     return status;
 }
 

@@ -15,7 +15,8 @@ enum {
 
 /* What the file is made of, in its own words. */
 static void write_report(fal_gguf_writer *w, const fal_type_plan_options *plan,
-                         const fal_plan_summary *s, uint64_t fingerprint) {
+                         const fal_plan_summary *s, const char *importance_digest,
+                         uint64_t fingerprint) {
     const char *recipe = plan->recipe == FAL_RECIPE_2023 ? "2023" : "current";
     fal_gguf_set_u32(w, "general.file_type", plan->mix->file_type);
     if (!fal_type_by_name(plan->mix->type)->is_quantized) return;
@@ -23,6 +24,9 @@ static void write_report(fal_gguf_writer *w, const fal_type_plan_options *plan,
     fal_gguf_set_string(w, "falconer.quantize.mix", plan->mix->name, strlen(plan->mix->name));
     fal_gguf_set_string(w, "falconer.quantize.recipe", recipe, strlen(recipe));
     fal_gguf_set_bool(w, "falconer.quantize.importance", plan->has_importance);
+    if (plan->has_importance && importance_digest)
+        fal_gguf_set_string(w, "falconer.quantize.importance_digest", importance_digest,
+                            strlen(importance_digest));
     fal_gguf_set_u64(w, "falconer.quantize.source", fingerprint);
     fal_gguf_set_u32(w, "falconer.quantize.matrices", (uint32_t)s->n_matrices);
     fal_gguf_set_u32(w, "falconer.quantize.k_matrices", (uint32_t)s->n_k_tensors);
@@ -86,7 +90,7 @@ static fal_status announce(fal_output_set *set, fal_source *s, const fal_quantiz
         fal_gguf_writer *w = set->writers[part];
         if (part == 0) {
             FAL_TRY(s->kind->write_metadata(s->state, w, o->name, err));
-            write_report(w, &output->plan, &set->report.summary, fingerprint);
+            write_report(w, &output->plan, &set->report.summary, o->importance_digest, fingerprint);
         }
         if (n_parts == 1) continue;
         fal_gguf_set_u16(w, "split.no", (uint16_t)part);
@@ -186,42 +190,62 @@ void fal_quantize_report_release(fal_quantize_report *report) {
     report->entries = NULL;
 }
 
-static bool has_text(const fal_gguf *f, const char *key, const char *text) {
-    fal_gguf_string found;
-    return fal_gguf_find_string(f, key, &found)
-           && fal_slice_equals((fal_slice){found.data, found.length}, text);
+/* ---- what is there already ---- */
+
+static bool begins_with_header(const char *path, const fal_gguf_writer *w) {
+    fal_string_builder header = {0};
+    fal_mapping map = {0};
+    uint64_t bytes = 0;
+    bool same = fal_gguf_writer_header(w, &header, NULL) == FAL_OK
+                && fal_gguf_writer_file_bytes(w, &bytes, NULL) == FAL_OK
+                && fal_mapping_open(&map, path, NULL) == FAL_OK && map.length == bytes
+                && memcmp(map.data, header.text, header.length) == 0;
+    fal_mapping_release(&map);
+    fal_string_release(&header);
+    return same;
 }
 
-static bool is_same(const fal_gguf *f, const fal_source *s, const fal_type_plan_options *plan,
-                    const fal_plan_entry *entries) {
-    const fal_gguf_value *value = fal_gguf_find(f, "falconer.quantize.source");
-    uint64_t fingerprint;
-    int64_t stored;
-    bool with_importance = false;
-    if (fal_source_fingerprint(s, &fingerprint, NULL) != FAL_OK || !value) return false;
-    if (!fal_gguf_value_i64(f, value, 0, &stored) || (uint64_t)stored != fingerprint) return false;
-    fal_gguf_find_bool(f, "falconer.quantize.importance", &with_importance);
-    if (with_importance != plan->has_importance || fal_gguf_tensor_count(f) != s->n_tensors)
-        return false;
-    for (int i = 0; i < s->n_tensors; i++) {
-        const fal_gguf_tensor *t = fal_gguf_tensor_find(f, s->tensors[i].name);
-        if (!t || t->type_id != entries[i].used->gguf_id) return false;
+static bool has_first_row(const fal_gguf *f, const fal_source *s, int tensor,
+                          const fal_type *type) {
+    const fal_plan_tensor *t = &s->tensors[tensor];
+    const fal_gguf_tensor *found = fal_gguf_tensor_find(f, t->name);
+    int64_t n_cols = fal_plan_tensor_columns(t);
+    size_t row_bytes;
+    if (!found || fal_type_row_bytes(type, n_cols, &row_bytes, NULL) != FAL_OK) return false;
+    float *row = fal_alloc_aligned((size_t)n_cols, sizeof *row);
+    char *encoded = fal_alloc_aligned(row_bytes, 1);
+    bool same = row && encoded && s->kind->read_rows(s->state, tensor, 0, 1, row, NULL) == FAL_OK;
+    if (same) {
+        type->encode(row, NULL, encoded, n_cols / type->weights_per_block);
+        same = found->bytes >= row_bytes && memcmp(found->data, encoded, row_bytes) == 0;
     }
-    return has_text(f, "falconer.quantize.mix", plan->mix->name)
-           && has_text(f, "falconer.quantize.recipe",
-                       plan->recipe == FAL_RECIPE_2023 ? "2023" : "current");
+    fal_free(row);
+    fal_free(encoded);
+    return same;
+}
+
+/* Headers of quantized files name their source; of others the first row of each tensor tells. */
+static bool has_source(const char *path, const fal_source *s, const fal_quantize_report *r) {
+    fal_gguf *f = NULL;
+    bool same = fal_gguf_open(&f, path, NULL) == FAL_OK;
+    for (int i = 0; same && i < s->n_tensors; i++)
+        same = r->entries[i].used->is_quantized || has_first_row(f, s, i, r->entries[i].used);
+    fal_gguf_close(f);
+    return same;
 }
 
 bool fal_quantize_is_finished(fal_source *source, fal_quantize_output *output,
                               const fal_quantize_options *options) {
-    fal_quantize_report report;
-    fal_gguf *f = NULL;
-    if (fal_quantize_plan(&report, source, output, options, NULL) != FAL_OK) return false;
-    char *path = fal_quantize_part_path(output->path, 0, report.n_parts);
-    bool finished = path && fal_file_exists(path) && fal_gguf_open(&f, path, NULL) == FAL_OK
-                    && is_same(f, source, &output->plan, report.entries);
-    fal_gguf_close(f);
-    fal_free(path);
-    fal_quantize_report_release(&report);
+    static const fal_quantize_options defaults;
+    fal_output_set set;
+    bool finished =
+        fal_output_set_open(&set, source, output, options ? options : &defaults, NULL) == FAL_OK;
+    for (int part = set.report.n_parts; finished && part-- > 0;) {
+        char *path = fal_quantize_part_path(output->path, part, set.report.n_parts);
+        finished = path && begins_with_header(path, set.writers[part])
+                   && (part > 0 || has_source(path, source, &set.report));
+        fal_free(path);
+    }
+    fal_output_set_release(&set);
     return finished;
 }

@@ -15,6 +15,9 @@ enum {
     PIECE_WEIGHTS = 1 << 23
 };
 
+/* The least that rounds to infinity in f16. */
+static const float BEYOND_F16 = 65520;
+
 typedef struct quantization {
     fal_source *source;
     const fal_quantize_options *options;
@@ -36,9 +39,15 @@ typedef struct piece {
     const fal_type *type;    /* to encode to */
     const float *importance; /* [n_cols]; NULL: none */
     size_t row_bytes;
-    atomic_int status;         /* the first failure of any thread */
-    atomic_llong bad_position; /* lowest position of a weight that is not finite; -1: none */
+    bool is_quantized, is_narrowed; /* by any output: to blocks; from a wider type to f16 */
+    atomic_int status;              /* the first failure of any thread */
+    atomic_llong bad_position;      /* lowest position of a weight that is refused; -1: none */
 } piece;
+
+static bool is_refused(const piece *p, float weight) {
+    if (!isfinite(weight)) return p->is_quantized;
+    return p->is_narrowed && fabsf(weight) >= BEYOND_F16;
+}
 
 static void decode_rows(void *argument, int64_t begin, int64_t end) {
     piece *p = argument;
@@ -48,7 +57,7 @@ static void decode_rows(void *argument, int64_t begin, int64_t end) {
         s->kind->read_rows(s->state, p->tensor, p->first + begin, end - begin, values, NULL);
     if (status != FAL_OK) atomic_store(&p->status, (int)status);
     for (int64_t i = 0; i < (end - begin) * p->n_cols; i++) {
-        if (isfinite(values[i])) continue;
+        if (fabsf(values[i]) < BEYOND_F16 || !is_refused(p, values[i])) continue;
         long long at = (long long)((p->first + begin) * p->n_cols + i),
                   seen = atomic_load(&p->bad_position);
         while ((seen < 0 || at < seen)
@@ -79,11 +88,13 @@ static fal_status make_room(quantization *q, size_t n_weights, fal_error *err) {
     return FAL_OK;
 }
 
-static bool is_any_quantized(const quantization *q, int tensor) {
-    for (size_t i = 0; i < q->n_outputs; i++) {
-        if (q->sets[i].report.entries[tensor].used->is_quantized) return true;
+static void note_uses(piece *p) {
+    const fal_type *source = p->q->source->tensors[p->tensor].source;
+    for (size_t i = 0; i < p->q->n_outputs; i++) {
+        const fal_type *used = p->q->sets[i].report.entries[p->tensor].used;
+        p->is_quantized |= used->is_quantized;
+        p->is_narrowed |= used->gguf_id == FAL_TYPE_F16 && source != used;
     }
-    return false;
 }
 
 static fal_status read_piece(quantization *q, piece *p, fal_error *err) {
@@ -94,11 +105,17 @@ static fal_status read_piece(quantization *q, piece *p, fal_error *err) {
     if (status != FAL_OK)
         return fal_fail(err, status, "tensor '%s': %s", name, fal_status_words(status));
     long long bad = atomic_load(&p->bad_position);
-    if (bad >= 0 && is_any_quantized(q, p->tensor))
+    if (bad < 0) return FAL_OK;
+    long long row = bad / (long long)p->n_cols, column = bad % (long long)p->n_cols;
+    float value = q->values[bad - (long long)(p->first * p->n_cols)];
+    if (!isfinite(value))
         return fal_fail(err, FAL_E_FORMAT,
-                        "tensor '%s': the weight in row %lld, column %lld is not finite", name,
-                        bad / (long long)p->n_cols, bad % (long long)p->n_cols);
-    return FAL_OK;
+                        "tensor '%s': the weight in row %lld, column %lld is not finite", name, row,
+                        column);
+    return fal_fail(err, FAL_E_FORMAT,
+                    "tensor '%s': the weight in row %lld, column %lld is %g, f16 holds less than "
+                    "65520; bf16 and f32 hold it",
+                    name, row, column, (double)value);
 }
 
 static fal_status write_piece(quantization *q, piece *p, fal_error *err) {
@@ -135,6 +152,7 @@ static fal_status write_tensor(quantization *q, int tensor, fal_error *err) {
                    .n_cols = n_cols,
                    .status = FAL_OK,
                    .bad_position = -1};
+        note_uses(&p);
         FAL_TRY(read_piece(q, &p, err));
         FAL_TRY(write_piece(q, &p, err));
         q->source->kind->forget_rows(q->source->state, tensor, first, p.n_rows);

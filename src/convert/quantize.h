@@ -29,6 +29,7 @@ typedef struct fal_quantize_options {
     fal_find_importance
         *find_importance; /* NULL: none; plan.has_importance says the same to the rules */
     void *importance;
+    const char *importance_digest; /* tells importance matrices apart; goes into the files */
     fal_on_quantize *on_progress;
     void *user;
 } fal_quantize_options;
@@ -52,12 +53,13 @@ void fal_quantize_report_release(fal_quantize_report *report);
  * part has its name.
  *
  *   options  NULL: all defaults
- *   Fails: as fal_quantize_plan, before anything is written; FORMAT (a weight that is not finite, by name and position),
+ *   Fails: as fal_quantize_plan, before anything is written; FORMAT (a weight that is not finite and would be
+ *   quantized, or that f16 has no room for, by name and position),
  *   IO, CANCELLED. The bits written do not depend on n_threads. */
 fal_status fal_quantize_write(fal_source *source, fal_quantize_output *outputs, size_t n_outputs,
                               const fal_quantize_options *options, fal_error *err);
 
-/* True if output's file is there already, whole, made from this very source with the same plan. */
+/* True if output's file is there already, whole, with the very header that it would get, made from this very source. */
 bool fal_quantize_is_finished(fal_source *source, fal_quantize_output *output,
                               const fal_quantize_options *options);
 

@@ -27,7 +27,12 @@ static fal_status open_config(fal_source *s, const char *path, const fal_log *lo
 static fal_status open_by_kind(fal_source *s, const char *path, bool shapes_only,
                                const fal_log *log, fal_error *err) {
     if (fal_file_is_directory(path)) return fal_source_open_folder(s, path, shapes_only, log, err);
-    if (shapes_only && is_config(path)) return open_config(s, path, log, err);
+    if (is_config(path) && !shapes_only)
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "'%s': a config has no weights; it can be planned (--dry-run), and its "
+                        "folder quantized",
+                        path);
+    if (is_config(path)) return open_config(s, path, log, err);
     return fal_source_open_gguf(s, path, err);
 }
 

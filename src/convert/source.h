@@ -4,6 +4,7 @@
 #define FAL_CONVERT_SOURCE_H
 
 #include <falconer/log.h>
+#include <falconer/tokenizer.h>
 
 #include "convert/type_plan.h"
 #include "formats/gguf_write.h"
@@ -27,7 +28,9 @@ struct fal_source {
     void *state;
     const char *architecture; /* borrowed from the state */
     int n_layers, n_tensors;
-    fal_plan_tensor *tensors; /* [n_tensors]; owned by the state */
+    int n_context;                  /* tokens; 0: not known */
+    const fal_tokenizer *tokenizer; /* NULL: there is none; owned by the state */
+    fal_plan_tensor *tensors;       /* [n_tensors]; owned by the state */
 };
 
 /* Opens a GGUF file or, if path is a folder, the checkpoint in it. log receives what was noticed.

@@ -297,6 +297,8 @@ fal_status fal_source_open_folder(fal_source *s, const char *directory, bool sha
     if (c->has_weights) report_unused(c);
     s->architecture = c->arch->name;
     s->n_layers = c->params.n_layers;
+    s->n_context = c->params.n_context;
+    s->tokenizer = c->tokenizer;
     s->n_tensors = c->n_tensors;
     s->tensors = c->tensors;
     return FAL_OK;

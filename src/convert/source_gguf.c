@@ -12,12 +12,14 @@ enum {
 
 typedef struct gguf_source {
     fal_gguf *file;
+    fal_tokenizer *tokenizer; /* NULL: none that can be read */
     fal_plan_tensor *tensors;
     char architecture[NAME_SIZE];
 } gguf_source;
 
 static void close_gguf(void *state) {
     gguf_source *g = state;
+    fal_tokenizer_close(g->tokenizer);
     fal_gguf_close(g->file);
     fal_free(g->tensors);
     fal_free(g);
@@ -100,7 +102,14 @@ static fal_status read_facts(fal_source *s, gguf_source *g, fal_error *err) {
         return fal_fail(err, FAL_E_FORMAT, "key '%s': %u, at most %d is possible", key, n_layers,
                         INT32_MAX);
     s->n_layers = (int)n_layers;
-    return FAL_OK;
+    uint32_t n_context = 0;
+    snprintf(key, sizeof key, "%s.context_length", g->architecture);
+    if (fal_gguf_find_u32(g->file, key, &n_context) && n_context <= INT32_MAX)
+        s->n_context = (int)n_context;
+    fal_status status = fal_tokenizer_open(&g->tokenizer, g->file, err);
+    s->tokenizer = g->tokenizer;
+    /* Weights can be quantized without words. */
+    return status == FAL_E_MEMORY ? status : FAL_OK;
 }
 
 fal_status fal_source_open_gguf(fal_source *s, const char *path, fal_error *err) {

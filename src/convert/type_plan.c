@@ -219,6 +219,24 @@ static const fal_type *by_wishes(pcre2_code *const *codes, pcre2_match_data *mat
     return NULL;
 }
 
+/* A pattern that no matrix has is a slip of the pen. */
+static fal_status check_wishes_meet(pcre2_code *const *codes, pcre2_match_data *match,
+                                    const fal_type_plan_options *o, const fal_plan_tensor *tensors,
+                                    size_t n_tensors, fal_error *err) {
+    for (size_t i = 0; i < o->n_wishes; i++) {
+        bool is_met = false;
+        for (size_t k = 0; k < n_tensors && !is_met; k++)
+            is_met = classify(&tensors[k]) != FAL_CLASS_KEEP
+                     && pcre2_match(codes[i], (PCRE2_SPTR)tensors[k].name, strlen(tensors[k].name),
+                                    0, 0, match, NULL)
+                            >= 0;
+        if (!is_met)
+            return fal_fail(err, FAL_E_ARGUMENT, "pattern '%.100s': no matrix has such a name",
+                            o->wishes[i].pattern);
+    }
+    return FAL_OK;
+}
+
 static fal_status tensor_bytes(uint64_t *out, const fal_plan_tensor *t, const fal_type *type,
                                fal_error *err) {
     size_t bytes;
@@ -258,6 +276,7 @@ fal_status fal_type_plan_make(fal_plan_entry *entries, const fal_plan_tensor *te
     pcre2_code **codes = fal_alloc(o->n_wishes, sizeof(pcre2_code *));
     pcre2_match_data *match = pcre2_match_data_create(1, NULL);
     fal_status status = codes && match ? compile_wishes(codes, o, err) : fal_fail_memory(err, 0);
+    if (status == FAL_OK) status = check_wishes_meet(codes, match, o, tensors, n_tensors, err);
     if (status == FAL_OK) status = plan_tensors(entries, tensors, n_tensors, o, codes, match, err);
     for (size_t i = 0; codes && i < o->n_wishes; i++)
         pcre2_code_free(codes[i]);

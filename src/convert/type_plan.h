@@ -69,7 +69,7 @@ typedef struct fal_plan_entry {
     uint64_t bytes;
 } fal_plan_entry;
 
-/* Fills entries [n_tensors]. Fails: ARGUMENT (a bad pattern), LIMIT (sizes overflow), MEMORY. */
+/* Fills entries [n_tensors]. Fails: ARGUMENT (a bad pattern, or one that no matrix has), LIMIT (sizes overflow), MEMORY. */
 fal_status fal_type_plan_make(fal_plan_entry *entries, const fal_plan_tensor *tensors,
                               size_t n_tensors, const fal_type_plan_options *options,
                               fal_error *err);

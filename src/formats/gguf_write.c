@@ -299,29 +299,27 @@ static fal_status write_padding(fal_gguf_writer *w, fal_error *err) {
     return FAL_OK;
 }
 
-fal_status fal_gguf_writer_begin(fal_gguf_writer *w, const char *path, fal_error *err) {
-    if (w->output) return fal_fail(err, FAL_E_BUG, "the header was written already");
+fal_status fal_gguf_writer_header(const fal_gguf_writer *w, fal_string_builder *out,
+                                  fal_error *err) {
     if (w->status != FAL_OK) return fal_fail(err, w->status, "%s", w->error.message);
     FAL_TRY(fal_string_status(&w->values, err));
-    fal_string_builder head = {0}, directory = {0};
-    fal_status status = FAL_OK;
-    fal_string_append(&head, "GGUF", 4);
-    put_number(&head, VERSION, 4);
-    put_number(&head, w->names.count, 8);
-    put_number(&head, w->keys.count, 8);
-    FAL_TRY_OUT(put_directory(w, &directory, err));
-    FAL_TRY_OUT(fal_string_status(&head, err));
-    FAL_TRY_OUT(fal_string_status(&directory, err));
-    FAL_TRY_OUT(fal_output_open(&w->output, path, err));
-    FAL_TRY_OUT(fal_output_write(w->output, head.text, head.length, err));
-    if (w->values.length)
-        FAL_TRY_OUT(fal_output_write(w->output, w->values.text, w->values.length, err));
-    if (directory.length)
-        FAL_TRY_OUT(fal_output_write(w->output, directory.text, directory.length, err));
-    if (w->names.count) FAL_TRY_OUT(write_padding(w, err));
-out:
-    fal_string_release(&head);
-    fal_string_release(&directory);
+    fal_string_append(out, "GGUF", 4);
+    put_number(out, VERSION, 4);
+    put_number(out, w->names.count, 8);
+    put_number(out, w->keys.count, 8);
+    if (w->values.length) fal_string_append(out, w->values.text, w->values.length);
+    FAL_TRY(put_directory(w, out, err));
+    return fal_string_status(out, err);
+}
+
+fal_status fal_gguf_writer_begin(fal_gguf_writer *w, const char *path, fal_error *err) {
+    if (w->output) return fal_fail(err, FAL_E_BUG, "the header was written already");
+    fal_string_builder header = {0};
+    fal_status status = fal_gguf_writer_header(w, &header, err);
+    if (status == FAL_OK) status = fal_output_open(&w->output, path, err);
+    if (status == FAL_OK) status = fal_output_write(w->output, header.text, header.length, err);
+    if (status == FAL_OK && w->names.count) status = write_padding(w, err);
+    fal_string_release(&header);
     return status;
 }
 

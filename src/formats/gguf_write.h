@@ -5,6 +5,7 @@
 #include <falconer/gguf.h>
 
 #include "base/bytes.h"
+#include "base/string_builder.h"
 #include "quant/type.h"
 
 typedef struct fal_gguf_writer fal_gguf_writer;
@@ -41,6 +42,10 @@ fal_status fal_gguf_add_tensor(fal_gguf_writer *w, const char *name, const fal_t
 
 /* Bytes of the whole file as announced so far. */
 fal_status fal_gguf_writer_file_bytes(const fal_gguf_writer *w, uint64_t *out, fal_error *err);
+
+/* Appends the header as begin writes it, without the padding behind it. Fails as begin. */
+fal_status fal_gguf_writer_header(const fal_gguf_writer *w, fal_string_builder *out,
+                                  fal_error *err);
 
 /* Opens "<path>" for atomic writing and writes the header. No set or add after this. */
 fal_status fal_gguf_writer_begin(fal_gguf_writer *w, const char *path, fal_error *err);

@@ -5,6 +5,7 @@
 #include "convert/convert.h"
 #include "convert/quantize.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -198,43 +199,107 @@ static void test_refusals(void **state) {
                  &err, "nothing.gguf");
 }
 
-/* A weight that is not finite is refused by name and position, and nothing is left. */
-static void test_not_finite(void **state) {
-    (void)state;
+enum {
+    ROWS = 3,
+    COLUMNS = 64
+};
+
+/* A model of one matrix of f32. */
+static void write_matrix(const char *path, const float values[ROWS * COLUMNS]) {
     fal_gguf_writer *w;
     fal_error err = {0};
-    const char *path = at("infinite.gguf");
-
-    enum {
-        ROWS = 3,
-        COLUMNS = 64
-    };
-
     const int64_t shape[2] = {ROWS, COLUMNS};
-    static float values[ROWS * COLUMNS];
-    values[2 * COLUMNS + 17] = INFINITY;
     CHECK_OK(fal_gguf_writer_open(&w, &err), &err);
     fal_gguf_set_string(w, "general.architecture", "falcon", 6);
     fal_gguf_set_u32(w, "falcon.block_count", 1);
     CHECK_OK(fal_gguf_add_tensor(w, "blk.0.ffn_up.weight", fal_type_by_name("f32"), 2, shape, &err),
              &err);
     CHECK_OK(fal_gguf_writer_begin(w, path, &err), &err);
-    CHECK_OK(fal_gguf_write_data(w, values, sizeof values, &err), &err);
+    CHECK_OK(fal_gguf_write_data(w, values, ROWS * COLUMNS * sizeof *values, &err), &err);
     CHECK_OK(fal_gguf_writer_commit(w, &err), &err);
     fal_gguf_writer_close(w);
-    fal_source *s = open_source(path);
-    fal_quantize_output o = output_of("refused.gguf", "Q4_0"), f16 = output_of("kept.gguf", "F16");
-    CHECK_STATUS(fal_quantize_write(s, &o, 1, NULL, &err), FAL_E_FORMAT, &err, "row 2, column 17");
-    assert_false(fal_file_exists(o.path));
-    CHECK_OK(fal_quantize_write(s, &f16, 1, NULL, &err), &err);
+}
+
+/* A weight that is not finite is refused by name and position, and nothing is left. */
+static void test_not_finite(void **state) {
+    (void)state;
+    fal_error err = {0};
+    static const float bad[] = {INFINITY, -INFINITY, NAN};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        float values[ROWS * COLUMNS] = {0};
+        values[2 * COLUMNS + 17] = bad[i];
+        write_matrix(at("infinite.gguf"), values);
+        fal_source *s = open_source(at("infinite.gguf"));
+        fal_quantize_output o = output_of("refused.gguf", "Q4_0"),
+                            f16 = output_of("kept.gguf", "F16");
+        CHECK_STATUS(fal_quantize_write(s, &o, 1, NULL, &err), FAL_E_FORMAT, &err,
+                     "tensor 'blk.0.ffn_up.weight': the weight in row 2, column 17 is not finite");
+        assert_false(fal_file_exists(o.path));
+        CHECK_OK(fal_quantize_write(s, &f16, 1, NULL, &err), &err);
+        fal_source_close(s);
+    }
+}
+
+/* What would become infinite in f16 is refused there, and is fine in types that have room for it. */
+static void test_beyond_f16(void **state) {
+    (void)state;
+    fal_error err = {0};
+    float values[ROWS * COLUMNS] = {0};
+    values[COLUMNS + 3] = -65519;
+    write_matrix(at("wide.gguf"), values);
+    fal_source *s = open_source(at("wide.gguf"));
+    fal_quantize_output o = output_of("narrow.gguf", "F16"), wide = output_of("bf16.gguf", "BF16");
+    CHECK_OK(fal_quantize_write(s, &o, 1, NULL, &err), &err);
     fal_source_close(s);
+    values[COLUMNS + 3] = -65520;
+    write_matrix(at("wide.gguf"), values);
+    s = open_source(at("wide.gguf"));
+    CHECK_STATUS(fal_quantize_write(s, &o, 1, NULL, &err), FAL_E_FORMAT, &err,
+                 "row 1, column 3 is -65520, f16 holds less");
+    CHECK_OK(fal_quantize_write(s, &wide, 1, NULL, &err), &err);
+    fal_source_close(s);
+}
+
+/* Finished is what has the very header that would be written, of the same weights. */
+static void test_finished_in_every_way(void **state) {
+    (void)state;
+    fal_error err = {0};
+    float values[ROWS * COLUMNS] = {0};
+    write_matrix(at("one.gguf"), values);
+    values[5] = 1;
+    write_matrix(at("two.gguf"), values);
+    fal_source *one = open_source(at("one.gguf")), *two = open_source(at("two.gguf"));
+    static const char *const mixes[] = {"F32", "F16", "BF16", "Q8_0"};
+    for (size_t i = 0; i < sizeof mixes / sizeof mixes[0]; i++) {
+        fal_quantize_output o = output_of("same.gguf", mixes[i]);
+        CHECK_OK(fal_quantize_write(one, &o, 1, NULL, &err), &err);
+        assert_true(fal_quantize_is_finished(one, &o, NULL));
+        assert_false(fal_quantize_is_finished(two, &o, NULL));
+    }
+    fal_quantize_output o = output_of("same.gguf", "Q4_0");
+    o.plan.has_importance = true;
+    const fal_quantize_options a = {.importance_digest = "a"}, b = {.importance_digest = "b"},
+                               renamed = {.name = "another"};
+    CHECK_OK(fal_quantize_write(one, &o, 1, &a, &err), &err);
+    assert_true(fal_quantize_is_finished(one, &o, &a));
+    assert_false(fal_quantize_is_finished(one, &o, &b));
+    assert_false(fal_quantize_is_finished(one, &o, NULL));
+    fal_source_close(one);
+    fal_source_close(two);
+    one = open_source(folder);
+    o = output_of("named.gguf", "Q4_0");
+    CHECK_OK(fal_quantize_write(one, &o, 1, NULL, &err), &err);
+    assert_true(fal_quantize_is_finished(one, &o, NULL));
+    assert_false(fal_quantize_is_finished(one, &o, &renamed));
+    fal_source_close(one);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_mixes), cmocka_unit_test(test_sources_agree),
-        cmocka_unit_test(test_parts),     cmocka_unit_test(test_finished),
-        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_all_mixes),  cmocka_unit_test(test_sources_agree),
+        cmocka_unit_test(test_parts),      cmocka_unit_test(test_finished),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_beyond_f16), cmocka_unit_test(test_finished_in_every_way),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
