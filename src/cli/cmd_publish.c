@@ -209,8 +209,8 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     fal_status status = fal_publish(&set, &options, err);
     fal_progress_clear(&s.progress);
     if (status == FAL_OK && !o->quiet) {
-        fal_terminal_notice("wrote %zu files and README.md into %s in %.1f s", set.n_files,
-                            directory, fal_seconds() - started);
+        fal_terminal_notice("wrote %zu file%s and README.md into %s in %.1f s", set.n_files,
+                            set.n_files == 1 ? "" : "s", directory, fal_seconds() - started);
         status = say_findings(directory, err);
     }
     if (status == FAL_OK && o->json) status = print_json(&set, err);

@@ -47,6 +47,30 @@ static void append_if(fal_string_builder *out, const char *text) {
     if (text) fal_string_append_text(out, text);
 }
 
+/* Text of a person's as words in a paragraph or a table, whatever it holds. */
+static void append_words(fal_string_builder *out, const char *text) {
+    for (const char *c = text ? text : ""; *c; c++) {
+        if (*c == '<' || *c == '>' || *c == '&') {
+            fal_string_append_text(out, *c == '<' ? "&lt;" : *c == '>' ? "&gt;" : "&amp;");
+            continue;
+        }
+        if (strchr("\\`*_[]|#~!", *c)) fal_string_append_text(out, "\\");
+        fal_string_append(out, *c == '\n' ? " " : c, 1);
+    }
+}
+
+/* Text as the address in an attribute of HTML. */
+static void append_address(fal_string_builder *out, fal_slice text) {
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c <= ' ' || strchr("\"'<>`", c)) {
+            fal_string_append_format(out, "%%%02X", c);
+        } else {
+            fal_string_append(out, text.data + i, 1);
+        }
+    }
+}
+
 /* ---- plain facts ---- */
 
 static void write_front_matter(fal_string_builder *out, const fal_card *card) {
@@ -84,11 +108,7 @@ static void write_base_model(fal_string_builder *out, const fal_card *card) {
 
 static void write_thumbnail(fal_string_builder *out, const fal_card *card) {
     fal_slice own = fal_front_matter_text(card->front, "thumbnail", 0);
-    if (card->thumbnail) {
-        fal_string_append_text(out, card->thumbnail);
-    } else {
-        fal_string_append(out, own.data, own.length);
-    }
+    append_address(out, card->thumbnail ? fal_slice_of(card->thumbnail) : own);
 }
 
 static void write_license(fal_string_builder *out, const fal_card *card) {
@@ -124,7 +144,7 @@ static void write_file_count(fal_string_builder *out, const fal_card *card) {
 }
 
 static void write_calibration(fal_string_builder *out, const fal_card *card) {
-    append_if(out, card->set->calibration_name);
+    append_words(out, card->set->calibration_name);
 }
 
 static void write_recipe(fal_string_builder *out, const fal_card *card) {
@@ -181,7 +201,7 @@ static void write_memory_measured(fal_string_builder *out, const fal_card *card)
 }
 
 static void write_text_name(fal_string_builder *out, const fal_card *card) {
-    append_if(out, card->set->measuring.text_name);
+    append_words(out, card->set->measuring.text_name);
 }
 
 static void write_scored_tokens(fal_string_builder *out, const fal_card *card) {
@@ -350,7 +370,7 @@ static void write_cache_per_1k(fal_string_builder *out, const fal_card *card) {
 }
 
 static void write_working_memory(fal_string_builder *out, const fal_card *card) {
-    append_size(out, card->set->working_bytes);
+    append_size(out, fal_set_working_bytes(card->set));
 }
 
 /* What one would try first: the K-quant in the middle of the range, else the file in the middle. */

@@ -260,6 +260,11 @@ char *fal_model_name_of(const char *path) {
     return tidy(fal_copy_string(path + begin, stem_length(path + begin, length - begin)));
 }
 
+char *fal_file_name_of(const char *path) {
+    const char *base = fal_path_base(path);
+    return tidy(fal_copy_string(base, strlen(base)));
+}
+
 char *fal_hub_name_of(const char *path) {
     size_t length = 0;
     const char *in_cache = cache_name(path, &length);

@@ -31,6 +31,9 @@ fal_status fal_copy_file(const char *from, const char *to, fal_error *err);
  * only letters, digits and "._-". Owned by the caller (fal_free); NULL when memory is short. */
 char *fal_model_name_of(const char *path);
 
+/* The last part of a path, with "-" for all but letters, digits and "._-". Owned by the caller; NULL when memory is short. */
+char *fal_file_name_of(const char *path);
+
 /* "owner/name" where the path lies in a hub's cache (models--owner--name), else NULL. Owned by the caller. */
 char *fal_hub_name_of(const char *path);
 

@@ -41,7 +41,8 @@ typedef struct publishing {
     size_t template_length;
     char *reference_path; /* NULL: not needed so far */
     fal_importance importance;
-    char what[64]; /* the step */
+    char importance_digest[FAL_SHA256_HEX]; /* of the text it is computed from */
+    char what[64];                          /* the step */
     atomic_ullong bytes_done;
     atomic_flag is_reporting; /* digests come from several threads */
     uint64_t bytes_total;
@@ -84,6 +85,16 @@ static bool on_evaluate(void *user, size_t n_done, size_t n_total) {
 
 /* ---- what is asked ---- */
 
+/* What stands in links and in the front matter has no room for anything else. */
+static bool is_word(const char *text, const char *marks) {
+    for (const char *c = text; *c; c++) {
+        bool is_plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z')
+                        || (*c >= '0' && *c <= '9') || strchr(marks, *c);
+        if (!is_plain) return false;
+    }
+    return *text != '\0';
+}
+
 static fal_status check_options(const fal_publish_options *o, fal_error *err) {
     if (o->n_mixes == 0) return fal_fail(err, FAL_E_ARGUMENT, "publish: no types are named");
     for (size_t i = 0; i < o->n_mixes; i++) {
@@ -93,6 +104,14 @@ static fal_status check_options(const fal_publish_options *o, fal_error *err) {
                                 o->mixes[i]->name);
         }
     }
+    if (o->base_model && !is_word(o->base_model, "._-/"))
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "publish: base model '%.60s': a name at its hub is needed, owner/name",
+                        o->base_model);
+    if (o->license && !is_word(o->license, "._-+"))
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "publish: license '%.60s': an identifier is needed, such as apache-2.0",
+                        o->license);
     const char *const files[] = {o->text, o->calibration, o->card, o->thumbnail};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         if (!files[i]) continue;
@@ -146,6 +165,7 @@ static fal_status choose_name(publishing *p, fal_error *err) {
 static fal_quantize_options quantize_options(publishing *p) {
     return (fal_quantize_options){.n_threads = p->options->n_threads,
                                   .name = p->options->name,
+                                  .importance_digest = p->importance_digest,
                                   .on_progress = on_quantize,
                                   .user = p};
 }
@@ -163,6 +183,9 @@ static fal_status plan_file(publishing *p, size_t i, fal_error *err) {
         .path = p->paths[i],
         .plan = {.mix = file->mix, .recipe = o->recipe, .has_importance = o->calibration != NULL}
     };
+    if (strcmp(p->paths[i], o->source) == 0)
+        return fal_fail(err, FAL_E_ARGUMENT, "publish: '%s' would be written over itself",
+                        o->source);
     fal_quantize_options options = quantize_options(p);
     fal_quantize_report planned = {0};
     FAL_TRY(fal_quantize_plan(&planned, p->source, &p->outputs[i], &options, err));
@@ -186,6 +209,45 @@ static fal_status plan_set(publishing *p, fal_error *err) {
     for (size_t i = 0; i < n; i++)
         FAL_TRY(plan_file(p, i, err));
     return FAL_OK;
+}
+
+/* ---- texts ---- */
+
+/* The tokens of the file at path, as the evaluation wants them. */
+static fal_status read_tokens(fal_tokens *out, const fal_tokenizer *t, const char *path,
+                              fal_error *err) {
+    char *text = NULL;
+    size_t length = 0;
+    FAL_TRY(fal_file_read(&text, &length, path, MAX_TEXT_BYTES, err));
+    fal_status status = FAL_OK;
+    int32_t bos = fal_tokenizer_bos(t);
+    if (fal_tokenizer_adds_bos(t) && bos >= 0) status = fal_tokens_append(out, &bos, 1, err);
+    if (status == FAL_OK)
+        status = fal_tokenizer_encode(t, text, length, FAL_SPECIALS_AS_TEXT, out, NULL, err);
+    fal_free(text);
+    return status;
+}
+
+static fal_status check_text(const publishing *p, const char *path, int n_window, fal_error *err) {
+    const fal_source *s = p->source;
+    fal_tokens tokens = {0};
+    if (!path) return FAL_OK;
+    if (!s->tokenizer)
+        return fal_fail(err, FAL_E_ARGUMENT, "publish: '%s' has no tokenizer to read '%s' with",
+                        p->options->source, path);
+    FAL_TRY(read_tokens(&tokens, s->tokenizer, path, err));
+    if (n_window == 0) n_window = s->n_context < DEFAULT_WINDOW ? s->n_context : DEFAULT_WINDOW;
+    size_t n_tokens = tokens.count;
+    fal_tokens_release(&tokens);
+    if (n_tokens >= (size_t)n_window) return FAL_OK;
+    return fal_fail(err, FAL_E_LIMIT, "publish: '%s' has %zu tokens, a window needs %d", path,
+                    n_tokens, n_window);
+}
+
+/* Before hours of work, not behind them. */
+static fal_status check_texts(const publishing *p, fal_error *err) {
+    FAL_TRY(check_text(p, p->options->calibration, 0, err));
+    return check_text(p, p->options->text, p->options->n_window, err);
 }
 
 /* ---- the reference ---- */
@@ -227,23 +289,7 @@ static fal_status open_reference(publishing *p, fal_model **out, fal_error *err)
     return fal_model_open(out, p->reference_path, &options, err);
 }
 
-/* ---- texts ---- */
-
-/* The tokens of the file at path, as the evaluation wants them. */
-static fal_status read_tokens(fal_tokens *out, const fal_model *model, const char *path,
-                              fal_error *err) {
-    char *text = NULL;
-    size_t length = 0;
-    FAL_TRY(fal_file_read(&text, &length, path, MAX_TEXT_BYTES, err));
-    const fal_tokenizer *t = fal_model_tokenizer(model);
-    fal_status status = FAL_OK;
-    int32_t bos = fal_tokenizer_bos(t);
-    if (fal_tokenizer_adds_bos(t) && bos >= 0) status = fal_tokens_append(out, &bos, 1, err);
-    if (status == FAL_OK)
-        status = fal_tokenizer_encode(t, text, length, FAL_SPECIALS_AS_TEXT, out, NULL, err);
-    fal_free(text);
-    return status;
-}
+/* ---- calibrating ---- */
 
 static const float *find_importance(void *user, const char *tensor, int64_t n_cols) {
     return fal_importance_find(user, tensor, n_cols);
@@ -253,7 +299,8 @@ static fal_status calibrate(publishing *p, fal_error *err) {
     fal_model *model = NULL;
     fal_tokens tokens = {0};
     fal_status status = open_reference(p, &model, err);
-    if (status == FAL_OK) status = read_tokens(&tokens, model, p->options->calibration, err);
+    if (status == FAL_OK)
+        status = read_tokens(&tokens, fal_model_tokenizer(model), p->options->calibration, err);
     fal_eval_options how = {.on_progress = on_evaluate, .user = p};
     snprintf(p->what, sizeof p->what, "calibrating");
     if (status == FAL_OK)
@@ -307,6 +354,7 @@ static fal_status make_files(publishing *p, fal_error *err) {
         n_done += n;
     }
     fal_free(group);
+    fal_importance_release(&p->importance);
     return status;
 }
 
@@ -471,7 +519,8 @@ static fal_status measure_quality(publishing *p, fal_error *err) {
     fal_model *reference = NULL;
     fal_tokens tokens = {0};
     fal_status status = open_reference(p, &reference, err);
-    if (status == FAL_OK) status = read_tokens(&tokens, reference, p->options->text, err);
+    if (status == FAL_OK)
+        status = read_tokens(&tokens, fal_model_tokenizer(reference), p->options->text, err);
     for (size_t i = 0; i < p->set->n_files && status == FAL_OK; i++) {
         fal_set_file *file = &p->set->files[i];
         if (file->measured.is_there) continue;
@@ -570,7 +619,7 @@ static fal_status write_checksums(const publishing *p, fal_error *err) {
 static fal_status bring_thumbnail(publishing *p, fal_error *err) {
     const char *from = p->options->thumbnail;
     if (!from) return FAL_OK;
-    p->thumbnail = clean_copy(fal_path_base(from));
+    p->thumbnail = fal_file_name_of(from);
     char *to = p->thumbnail ? fal_path_join(p->options->directory, p->thumbnail) : NULL;
     fal_status status = to ? fal_copy_file(from, to, err) : fal_fail_memory(err, 0);
     fal_free(to);
@@ -609,12 +658,14 @@ static fal_status publish(publishing *p, fal_error *err) {
     FAL_TRY(choose_name(p, err));
     FAL_TRY(read_template(p, err));
     FAL_TRY(read_original(p, err));
-    FAL_TRY(plan_set(p, err));
-    FAL_TRY(fal_folder_make(o->directory, err));
     if (o->calibration) {
+        FAL_TRY(fal_sha256_file(p->importance_digest, o->calibration, NULL, NULL, err));
         p->set->calibration_name = clean_copy(fal_path_base(o->calibration));
         if (!p->set->calibration_name) return fal_fail_memory(err, 0);
     }
+    FAL_TRY(plan_set(p, err));
+    FAL_TRY(check_texts(p, err));
+    FAL_TRY(fal_folder_make(o->directory, err));
     FAL_TRY(make_files(p, err));
     FAL_TRY(read_facts(p, err));
     FAL_TRY(digest_set(p, err));

@@ -32,6 +32,15 @@ uint64_t fal_set_memory(const fal_set *set, const fal_set_file *file, int n_cont
     return (is_measured ? file->cost.peak_bytes : least + set->working_bytes) - spared;
 }
 
+uint64_t fal_set_working_bytes(const fal_set *set) {
+    uint64_t most = 0;
+    for (size_t i = 0; i < set->n_files; i++) {
+        uint64_t working = fal_set_memory(set, &set->files[i], 0) - set->files[i].plan.bytes;
+        if (working > most) most = working;
+    }
+    return most;
+}
+
 static bool all_are_measured(const fal_set *set) {
     for (size_t i = 0; i < set->n_files; i++) {
         if (!set->files[i].measured.is_there) return false;

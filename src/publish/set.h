@@ -73,6 +73,9 @@ double fal_set_bits_per_weight(const fal_set_file *file);
  * to hold them: weights, cache and working memory added up. */
 uint64_t fal_set_memory(const fal_set *set, const fal_set_file *file, int n_context);
 
+/* The most that any file takes beside weights and cache. */
+uint64_t fal_set_working_bytes(const fal_set *set);
+
 /* The file of best quality that fits into `bytes` at n_context tokens: by divergence where all are measured, else by size.
  * NULL: none fits. */
 const fal_set_file *fal_set_best_fit(const fal_set *set, uint64_t bytes, int n_context);

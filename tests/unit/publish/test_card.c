@@ -91,6 +91,31 @@ static void own_templates_are_filled(void **state) {
     fal_set_release(&set);
 }
 
+/* Names of texts are words, addresses are addresses, whatever they hold. */
+static void foreign_names_do_no_harm(void **state) {
+    (void)state;
+    fal_set set = fixed_set();
+    fal_string_builder out = {0};
+    fal_error err = {0};
+    fal_front_matter *front = NULL;
+    fal_free(set.measuring.text_name);
+    set.measuring.text_name = fixed_copy("a|b*c_`<i>[x](y)\nz");
+    set.calibration_name = fixed_copy("&#1;");
+    CHECK_OK(fal_front_matter_open(&front, fal_slice_of("thumbnail: 'a\" onload=\"b>.png'\n"),
+                                   "card", &err),
+             &err);
+    const fal_card card = {
+        .set = &set, .front = front, .original = {"", 0}
+    };
+    const fal_slice text = fal_slice_of("{{text_name}} {{calibration}} {{thumbnail}}");
+    CHECK_OK(fal_card_write(&out, &card, text, "t", &err), &err);
+    assert_string_equal(out.text, "a\\|b\\*c\\_\\`&lt;i&gt;\\[x\\](y) z &amp;\\#1; "
+                                  "a%22%20onload=%22b%3E.png");
+    fal_string_release(&out);
+    fal_front_matter_close(front);
+    fal_set_release(&set);
+}
+
 static void sizes_have_four_digits(void **state) {
     (void)state;
 
@@ -265,6 +290,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(card_is_the_golden_one),
                                        cmocka_unit_test(bare_card_is_the_golden_one),
                                        cmocka_unit_test(own_templates_are_filled),
+                                       cmocka_unit_test(foreign_names_do_no_harm),
                                        cmocka_unit_test(sizes_have_four_digits),
                                        cmocka_unit_test(best_fit_is_by_quality),
                                        cmocka_unit_test(memory_is_measured_or_added_up),

@@ -231,6 +231,55 @@ static void measured_sets_go_on(void **state) {
     place_remove(&p);
 }
 
+/* Files of another importance matrix are not those that are asked for. */
+static void another_calibration_makes_anew(void **state) {
+    (void)state;
+    place p = place_make();
+    fal_error err = {0};
+    fal_set set = {0};
+    watch w = {0};
+    char *once = NULL;
+    size_t length = 0;
+    CHECK_OK(fal_file_read(&once, &length, text, 1 << 20, &err), &err);
+    put(&p, "other", once, length - 10);
+    fal_free(once);
+    fal_publish_options o = options_of(model, at(&p, "set"), &w);
+    o.n_mixes = 1;
+    const char *const texts[] = {text, text, at(&p, "other")};
+    for (size_t i = 0; i < 3; i++) {
+        o.calibration = texts[i];
+        CHECK_OK(fal_publish(&set, &o, &err), &err);
+        assert_int_equal(set.files[0].was_kept, i == 1);
+        fal_set_release(&set);
+    }
+    place_remove(&p);
+}
+
+/* A file is not written over itself while it is read. */
+static void the_source_is_not_overwritten(void **state) {
+    (void)state;
+    place p = place_make();
+    fal_error err = {0};
+    fal_set set = {0};
+    watch w = {0};
+    make_whole(&p, "set", NULL);
+    fal_publish_options o = options_of(at(&p, "set/tiny.Q8_0.gguf"), at(&p, "set"), &w);
+    CHECK_STATUS(fal_publish(&set, &o, &err), FAL_E_ARGUMENT, &err, "is q8_0 already");
+    fal_set_release(&set);
+    const fal_mix *f32 = fal_mix_by_name("F32");
+    char *source = fal_path_join(at(&p, "set"), "tiny.F32.gguf");
+    o = options_of(model, at(&p, "set"), &w);
+    o.mixes = &f32;
+    o.n_mixes = 1;
+    CHECK_OK(fal_publish(&set, &o, &err), &err);
+    fal_set_release(&set);
+    o.source = source;
+    CHECK_STATUS(fal_publish(&set, &o, &err), FAL_E_ARGUMENT, &err, "over itself");
+    fal_set_release(&set);
+    fal_free(source);
+    place_remove(&p);
+}
+
 static void bad_wishes_are_refused_first(void **state) {
     (void)state;
     place p = place_make();
@@ -257,6 +306,23 @@ static void bad_wishes_are_refused_first(void **state) {
     CHECK_STATUS(fal_publish(&set, &o, &err), FAL_E_ARGUMENT, &err, "twice");
     fal_set_release(&set);
     o.n_mixes = 1;
+    put(&p, "short", "three words only", 16);
+    o.text = at(&p, "short");
+    CHECK_STATUS(fal_publish(&set, &o, &err), FAL_E_LIMIT, &err, "a window needs 64");
+    fal_set_release(&set);
+    o.text = NULL;
+    o.calibration = at(&p, "short");
+    CHECK_STATUS(fal_publish(&set, &o, &err), FAL_E_LIMIT, &err, "a window needs 512");
+    fal_set_release(&set);
+    o.calibration = NULL;
+    o.base_model = "a](b)";
+    CHECK_STATUS(fal_publish(&set, &o, &err), FAL_E_ARGUMENT, &err, "owner/name");
+    fal_set_release(&set);
+    o.base_model = NULL;
+    o.license = "mit: x\ny";
+    CHECK_STATUS(fal_publish(&set, &o, &err), FAL_E_ARGUMENT, &err, "an identifier is needed");
+    fal_set_release(&set);
+    o.license = NULL;
     o.name = "...";
     CHECK_STATUS(fal_publish(&set, &o, &err), FAL_E_ARGUMENT, &err, "--name");
     fal_set_release(&set);
@@ -486,10 +552,15 @@ static int no_block_is_lost(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(interrupted_sets_go_on),   cmocka_unit_test(strangers_are_not_kept),
-        cmocka_unit_test(measured_sets_go_on),      cmocka_unit_test(bad_wishes_are_refused_first),
-        cmocka_unit_test(hostile_cards_do_no_harm), cmocka_unit_test(files_of_cards_come_along),
-        cmocka_unit_test(names_follow_from_paths),  cmocka_unit_test(seeded_damage_is_found)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(interrupted_sets_go_on),
+                                       cmocka_unit_test(strangers_are_not_kept),
+                                       cmocka_unit_test(measured_sets_go_on),
+                                       cmocka_unit_test(bad_wishes_are_refused_first),
+                                       cmocka_unit_test(another_calibration_makes_anew),
+                                       cmocka_unit_test(the_source_is_not_overwritten),
+                                       cmocka_unit_test(hostile_cards_do_no_harm),
+                                       cmocka_unit_test(files_of_cards_come_along),
+                                       cmocka_unit_test(names_follow_from_paths),
+                                       cmocka_unit_test(seeded_damage_is_found)};
     return cmocka_run_group_tests(tests, NULL, no_block_is_lost);
 }
