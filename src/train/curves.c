@@ -27,7 +27,7 @@ void fal_curves_append_line(fal_string_builder *out, const fal_train_step *step)
 }
 
 static void append_table(fal_string_builder *out, const char *tsv_path, int64_t every) {
-    fal_gnuplot_append_quoted(out, tsv_path);
+    fal_gnuplot_append_path(out, tsv_path);
     fal_string_append_format(out, " every %lld::1 ", (long long)every);
 }
 
