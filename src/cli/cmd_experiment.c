@@ -5,17 +5,19 @@
 #include "base/folder.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
+#include "cli/model_options.h"
 #include "cli/terminal.h"
 #include "formats/json_file.h"
+#include "publish/extension_claims.h"
 #include "publish/extension_report.h"
 
 #include <stdio.h>
 #include <string.h>
 
 typedef struct experiment_options {
-    const char *preset, *out;
-    int n_seeds, n_threads;
-    bool quiet;
+    const char *preset, *folder, *device;
+    int n_seeds, only, n_threads;
+    bool quiet, json;
 } experiment_options;
 
 #define AT(member) offsetof(experiment_options, member)
@@ -32,10 +34,15 @@ static const char *preset_choice(int index) {
 static const fal_option rows[] = {
     FAL_ROW_CHOICE("preset", 'p', AT(preset), "NAME", preset_choice,
                    "how large: smoke, quick, full (quick)"),
-    FAL_ROW(DIRECTORY, "out", 'o', AT(out), "DIR", "where results and report go (the preset)"),
-    FAL_ROW_COUNT("seeds", 0, AT(n_seeds), "N", 1, 32, "models trained (the preset's)"),
-    FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 0, 1024, "threads; 0: all cores (0)"),
-    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),
+    FAL_ROW(DIRECTORY, "out", 'o', AT(folder), "DIR", "results and report (context-extension)"),
+    FAL_ROW_COUNT("seeds", 0, AT(n_seeds), "N", 1, FAL_MAX_SEEDS, "models trained (the preset's)"),
+    FAL_ROW_COUNT("only", 0, AT(only), "SEED", 1, FAL_MAX_SEEDS, "compute this seed, no report"),
+    FAL_ROW_CHOICE("device", 0, AT(device), "NAME", fal_device_choice,
+                   "what computes: cpu; ref is slow"),
+    FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
+                  "threads to compute with (usable cores)"),
+    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "no progress"),
+    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
     {0}};
 
 static const fal_option_group groups[] = {
@@ -49,44 +56,41 @@ static const fal_argument arguments[] = {
 };
 
 static const fal_example examples[] = {
-    {"falconer experiment context-extension",                       "In minutes:"  },
-    {"falconer experiment context-extension -p full -o experiment", "In two hours:"},
-    {NULL,                                                          NULL           }
+    {"falconer experiment context-extension",                          "In minutes:"  },
+    {"falconer experiment context-extension -p full -o full",          "In two hours:"},
+    {"falconer experiment context-extension -p full -o full --only 2",
+     "One seed of it, beside other processes that compute the others:"                },
+    {NULL,                                                             NULL           }
 };
 
-typedef struct state {
+/* ---- seeds ---- */
+
+typedef struct bar {
     fal_progress progress;
-    char what[96], stage[64];
-    uint64_t seed;
+    char what[96];
+    int seed;
     bool quiet;
-} state;
+} bar;
 
 static bool on_progress(void *user, const char *stage, int64_t n_done, int64_t n_total,
                         double loss) {
-    state *s = user;
-    if (!s->quiet && strcmp(stage, s->stage) != 0) {
-        fal_progress_clear(&s->progress);
-        snprintf(s->stage, sizeof s->stage, "%s", stage);
-        s->progress = fal_progress_open(s->what, "steps");
-    }
-    snprintf(s->what, sizeof s->what, "seed %llu, %s, loss %.3f", (unsigned long long)s->seed,
-             stage, loss);
-    if (!s->quiet) fal_progress_show(&s->progress, (uint64_t)n_done, (uint64_t)n_total);
+    bar *b = user;
+    snprintf(b->what, sizeof b->what, "seed %d, %s, loss %.3f", b->seed, stage, loss);
+    if (!b->quiet) fal_progress_show(&b->progress, (uint64_t)n_done, (uint64_t)n_total);
     return !fal_interrupt_is_raised();
 }
 
-/* What an earlier run has left of this seed, or NULL. Results of another preset are a failure. */
+/* What an earlier run has left of this seed, or NULL. */
 static fal_status load_seed(const char *path, const fal_extension_preset *preset, json_t **out,
                             fal_error *err) {
     *out = NULL;
     if (!fal_file_exists(path)) return FAL_OK;
     FAL_TRY(fal_json_read_file(out, path, err));
-    const char *name = json_string_value(json_object_get(*out, "preset"));
-    if (name && strcmp(name, preset->name) == 0) return FAL_OK;
+    fal_status status = fal_extension_results_check(preset, *out, err);
+    if (status == FAL_OK) return FAL_OK;
     json_decref(*out);
     *out = NULL;
-    return fal_fail(err, FAL_E_ARGUMENT, "experiment: '%s' has results of preset %s, not %s", path,
-                    name ? name : "?", preset->name);
+    return fal_add_context(err, status, "experiment: '%s' cannot be taken up", path);
 }
 
 static fal_status save_seed(const char *path, const json_t *results, fal_error *err) {
@@ -97,68 +101,97 @@ static fal_status save_seed(const char *path, const json_t *results, fal_error *
     return status;
 }
 
-/* One seed's results, from its file or computed and saved. *seconds grows by what they took. */
-static fal_status run_seed(const fal_extension_preset *preset, const experiment_options *o,
-                           const char *folder, state *s, json_t **out, double *seconds,
-                           fal_error *err) {
-    char name[32];
-    snprintf(name, sizeof name, "seed-%llu.json", (unsigned long long)s->seed);
-    char *path = fal_path_join(folder, name);
-    if (!path) return fal_fail(err, FAL_E_MEMORY, "out of memory");
+static fal_status compute_seed(const fal_extension_preset *preset, const experiment_options *o,
+                               int seed, json_t **out, fal_error *err) {
+    bar b = {.seed = seed, .quiet = o->quiet};
     const fal_extension_options how = {
-        .n_threads = o->n_threads, .on_progress = on_progress, .user = s};
-    fal_status status = load_seed(path, preset, out, err);
+        .device = o->device, .n_threads = o->n_threads, .on_progress = on_progress, .user = &b};
+    double begun = fal_seconds();
+    b.progress = fal_progress_open(b.what, "tokens");
+    fal_status status = fal_extension_run(preset, (uint64_t)seed, &how, out, err);
+    fal_progress_clear(&b.progress);
+    if (status != FAL_OK) return fal_add_context(err, status, "experiment: seed %d", seed);
+    json_object_set_new(*out, "seconds", json_real(fal_seconds() - begun));
+    return FAL_OK;
+}
+
+/* One seed's results, from its file or computed and saved. out is owned by the caller in any case. */
+static fal_status run_seed(const fal_extension_preset *preset, const experiment_options *o,
+                           const char *folder, int seed, json_t **out, fal_error *err) {
+    char name[32];
+    snprintf(name, sizeof name, "seed-%d.json", seed);
+    char *path = fal_path_join(folder, name);
+    fal_status status = path ? load_seed(path, preset, out, err) : fal_fail_memory(err, 0);
     if (status == FAL_OK && !*out) {
-        double begun = fal_seconds();
-        status = fal_extension_run(preset, s->seed, &how, out, err);
-        fal_progress_clear(&s->progress);
-        if (status == FAL_OK) {
-            json_object_set_new(*out, "seconds", json_real(fal_seconds() - begun));
-            status = save_seed(path, *out, err);
-        }
+        status = compute_seed(preset, o, seed, out, err);
+        if (status == FAL_OK) status = save_seed(path, *out, err);
     }
-    *seconds += json_number_value(json_object_get(*out, "seconds"));
     fal_free(path);
     return status;
 }
 
-static void say_claims(const json_t *seeds, const char *folder, bool has_figures) {
-    static const char *const words[] = {"undecided", "confirmed", "refuted"};
-    fal_claim_result claims[FAL_MAX_CLAIMS];
-    int n = fal_extension_judge(seeds, claims);
-    for (int i = 0; i < n; i++)
-        printf("%-10s %s\n", words[claims[i].verdict], claims[i].claim);
-    printf("report     %s/README.md%s\n", folder,
-           has_figures ? "" : " (no figures: gnuplot is missing)");
+/* ---- the report ---- */
+
+static fal_status print_json(const json_t *seeds, const char *folder, bool has_figures,
+                             fal_error *err) {
+    json_t *all = json_object(), *claims = json_array();
+    json_object_set_new(all, "folder", fal_json_text(folder, strlen(folder)));
+    json_object_set_new(all, "seeds", json_integer((json_int_t)json_array_size(seeds)));
+    json_object_set_new(all, "is_valid", json_boolean(fal_extension_gate_of(seeds).is_passed));
+    json_object_set_new(all, "has_figures", json_boolean(has_figures));
+    json_object_set_new(all, "claims", claims);
+    for (int i = 0; i < FAL_CLAIM_COUNT; i++) {
+        fal_claim_result r = fal_extension_judge(seeds, i);
+        json_array_append_new(claims, json_pack("{s:s, s:s, s:s, s:s}", "source", r.source, "claim",
+                                                r.claim, "verdict", fal_verdict_name(r.verdict),
+                                                "evidence", r.evidence));
+    }
+    return fal_json_print(all, 9, err);
+}
+
+static void print_verdicts(const json_t *seeds, const char *folder, bool has_figures) {
+    for (int i = 0; i < FAL_CLAIM_COUNT; i++) {
+        fal_claim_result r = fal_extension_judge(seeds, i);
+        printf("%-10s %s\n", fal_verdict_name(r.verdict), r.claim);
+    }
+    if (!fal_extension_gate_of(seeds).is_passed)
+        fal_terminal_notice("void: the text asks too little of a long context");
+    fal_terminal_notice("wrote %s/README.md%s", folder,
+                        has_figures ? "" : " without figures: gnuplot is missing");
+}
+
+static fal_status report(const fal_extension_preset *preset, const json_t *seeds,
+                         const experiment_options *o, const char *folder, fal_error *err) {
+    char command[128];
+    bool has_figures;
+    snprintf(command, sizeof command,
+             "falconer experiment context-extension --preset %s --seeds %zu", preset->name,
+             json_array_size(seeds));
+    FAL_TRY(fal_extension_write_report(preset, seeds, folder, command, &has_figures, err));
+    if (o->json) return print_json(seeds, folder, has_figures, err);
+    print_verdicts(seeds, folder, has_figures);
+    return FAL_OK;
 }
 
 static fal_status run(const fal_parsed *parsed, fal_error *err) {
     const experiment_options *o = parsed->values;
     const fal_extension_preset *preset =
         fal_extension_preset_by_name(o->preset ? o->preset : "quick");
-    const char *folder = o->out ? o->out : preset->name;
+    const char *folder = o->folder ? o->folder : "context-extension";
     int n_seeds = o->n_seeds ? o->n_seeds : preset->n_seeds;
-    char command[128];
-    bool has_figures;
-    double seconds = 0;
     fal_status status = FAL_OK;
-    state s = {.progress = fal_progress_open("", ""), .quiet = o->quiet};
-    json_t *seeds = json_array();
+    if (o->only && o->n_seeds)
+        return fal_fail(err, FAL_E_ARGUMENT, "experiment: --only and --seeds exclude each other");
+    FAL_TRY(fal_folder_make(folder, err));
     fal_interrupt_watch(2);
-    FAL_TRY_OUT(fal_folder_make(folder, err));
-    for (int i = 1; i <= n_seeds; i++) {
+    json_t *seeds = json_array();
+    for (int i = o->only ? o->only : 1; i <= (o->only ? o->only : n_seeds); i++) {
         json_t *results = NULL;
-        s.seed = (uint64_t)i;
-        FAL_TRY_OUT(run_seed(preset, o, folder, &s, &results, &seconds, err));
+        FAL_TRY_OUT(run_seed(preset, o, folder, i, &results, err));
         json_array_append_new(seeds, results);
     }
-    snprintf(command, sizeof command,
-             "falconer experiment context-extension --preset %s --seeds %d", preset->name, n_seeds);
-    FAL_TRY_OUT(
-        fal_extension_write_report(preset, seeds, folder, command, seconds, &has_figures, err));
-    say_claims(seeds, folder, has_figures);
+    if (!o->only) status = report(preset, seeds, o, folder, err);
 out:
-    fal_progress_clear(&s.progress);
     json_decref(seeds);
     return status;
 }
@@ -169,8 +202,12 @@ const fal_command fal_command_experiment = {
         "data, and writes a report: training loss curves, the score on four generated long tasks at three lengths, the norm "
         "of the first gradient, the loss with no fine-tuning, and for each claim of Alfred's model card whether it is "
         "confirmed, refuted or undecided at this scale.\n\n"
-        "Results of each seed are kept in DIR/seed-N.json; a run that was interrupted goes on with the first seed that is "
-        "missing. The report is DIR/README.md with its figures and their tables.",
+        "What each seed gave is kept in DIR/seed-N.json. A run that was interrupted goes on with the first seed that is "
+        "missing, and several processes may share the work: with --only each computes one seed into the same folder, and a "
+        "last call without it writes the report. Seeds do not depend on --threads.\n\n"
+        "The report is DIR/README.md, with its figures (if there is gnuplot) and tables beside it. With --json the result "
+        "is {\"folder\", \"seeds\", \"is_valid\", \"has_figures\", \"claims\": [{\"source\", \"claim\", \"verdict\", "
+        "\"evidence\"}]}; with --only nothing is printed.",
     .arguments = arguments,
     .groups = groups,
     .examples = examples,

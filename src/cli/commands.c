@@ -3,14 +3,18 @@
 
 #include <string.h>
 
-#define FAL_COMMAND(name, group, summary) extern const fal_command fal_command_##name;
+#define FAL_COMMAND(name, group, summary) FAL_COMMAND_AS(#name, name, group, summary)
+
+#define FAL_COMMAND_AS(name, identifier, group, summary) \
+    extern const fal_command fal_command_##identifier;
 #include "cli/commands.def"
-#undef FAL_COMMAND
+#undef FAL_COMMAND_AS
 
 static const fal_command_row rows[] = {
-#define FAL_COMMAND(name, group, summary) {#name, group, summary, &fal_command_##name},
+#define FAL_COMMAND_AS(name, identifier, group, summary) \
+    {name, group, summary, &fal_command_##identifier},
 #include "cli/commands.def"
-#undef FAL_COMMAND
+#undef FAL_COMMAND_AS
 };
 
 const fal_command_row *fal_command_at(int index) {

@@ -17,7 +17,7 @@ void fal_help_print_overview(FILE *stream) {
         const fal_command_row *before = fal_command_at(i - 1);
         if (!before || strcmp(before->group, row->group) != 0)
             fprintf(stream, "\n%s\n", row->group);
-        fprintf(stream, "  %-12s%s\n", row->name, row->summary);
+        fprintf(stream, "  %-17s%s\n", row->name, row->summary);
     }
     fputs("\nfalconer help COMMAND explains a command, falconer --version tells the version.\n",
           stream);

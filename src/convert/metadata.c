@@ -1,18 +1,10 @@
 /* Body of metadata.h. */
 #include "convert/metadata.h"
 
+#include "text/chat.h"
+
 #include <stdio.h>
 #include <string.h>
-
-/* Renders as src/text/chat_formats.def says for alfred; the checkpoint's first tokenizer came without a template. */
-static const char alfred_template[] =
-    "{% for message in messages %}"
-    "{% if message['role'] == 'system' %}{{ '<start_system>' + message['content'] | trim + '<end_message>' }}"
-    "{% elif message['role'] == 'user' %}{{ '<start_user>' + message['content'] | trim + '<end_message>' }}"
-    "{% elif message['role'] == 'assistant' %}{{ '<start_assistant>' + message['content'] + '<end_message>' }}"
-    "{% else %}{{ raise_exception('roles are system, user and assistant') }}{% endif %}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<start_assistant>' }}{% endif %}";
 
 static void set_text(fal_gguf_writer *w, const char *key, const char *text) {
     fal_gguf_set_string(w, key, text, strlen(text));
@@ -42,7 +34,7 @@ const char *fal_metadata_chat_template(const fal_vocabulary *v) {
     if (v->chat_template) return v->chat_template;
     bool is_alfred = find_token(v, "<start_user>") >= 0 && find_token(v, "<start_assistant>") >= 0
                      && find_token(v, "<end_message>") >= 0;
-    return is_alfred ? alfred_template : NULL;
+    return is_alfred ? fal_chat_template(fal_chat_format_by_name("alfred")) : NULL;
 }
 
 void fal_metadata_write_vocabulary(fal_gguf_writer *w, const fal_vocabulary *v,

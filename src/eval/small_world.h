@@ -13,7 +13,7 @@ enum {
     FAL_WORLD_WORDS = 512,    /* the vocabulary */
     FAL_WORLD_END = 0,        /* the token behind a document */
     FAL_WORLD_WORD_SIZE = 16, /* of a word as text, terminated */
-    FAL_WORLD_SHORTEST = 96   /* tokens of the shortest example */
+    FAL_WORLD_SHORTEST = 128  /* tokens of the shortest example */
 };
 
 /* The tasks of the long benchmark; rows of small_world_tasks.def. */

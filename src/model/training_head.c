@@ -60,6 +60,28 @@ void fal_training_head(fal_training_pass *pass, double scale, bool with_gradient
     }
 }
 
+static int32_t largest(const float *numbers, int64_t n) {
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+        best = numbers[i] > numbers[best] ? i : best;
+    return (int32_t)best;
+}
+
+fal_status fal_training_guess(fal_training_pass *pass, int32_t *guesses, fal_error *err) {
+    for (int64_t first = 0; first < pass->n_scored; first += FAL_TRAINING_HEAD_ROWS) {
+        int64_t n = rows_from(first, pass->n_scored);
+        fal_tensor x = fal_tensor_rows(pass->head_x, 0, n),
+                   logits = fal_tensor_rows(pass->head_logits, 0, n);
+        pass->queue->ops->embed(pass->queue, x, pass->output, pass->rows + first);
+        multiply(pass, logits, x);
+        FAL_TRY(fal_queue_wait(pass->queue, err));
+        for (int64_t row = 0; row < n; row++)
+            guesses[pass->rows[first + row]] =
+                largest(fal_tensor_f32_row(logits, row), logits.n_cols);
+    }
+    return FAL_OK;
+}
+
 fal_status fal_training_logits(fal_training_pass *pass, float *logits, fal_error *err) {
     int64_t n_rows = pass->batch.n_tokens;
     size_t n_vocab = (size_t)pass->trainable->params.n_vocab;

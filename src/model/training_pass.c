@@ -346,6 +346,17 @@ fal_status fal_training_pass_loss(fal_training_pass *pass, const fal_batch *batc
     return compute(pass, batch, 0, nll, false, err);
 }
 
+fal_status fal_training_pass_guess(fal_training_pass *pass, const fal_batch *batch,
+                                   int32_t *guesses, fal_error *err) {
+    FAL_TRY(begin(pass, batch, err));
+    for (int64_t i = 0; i < batch->n_tokens; i++)
+        guesses[i] = -1;
+    list_scored(pass);
+    if (pass->n_scored == 0) return FAL_OK;
+    fal_training_forward(pass);
+    return fal_training_guess(pass, guesses, err);
+}
+
 fal_status fal_training_pass_logits(fal_training_pass *pass, const fal_batch *batch, float *logits,
                                     fal_error *err) {
     FAL_TRY(begin(pass, batch, err));

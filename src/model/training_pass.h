@@ -56,6 +56,11 @@ fal_status fal_training_pass_run(fal_training_pass *pass, const fal_batch *batch
 fal_status fal_training_pass_loss(fal_training_pass *pass, const fal_batch *batch, float *nll,
                                   fal_error *err);
 
+/* Forward only: the most probable token behind each, the lowest id of equals; guesses [n_tokens] out, -1 where the weight
+ * is 0. Targets are not looked at. */
+fal_status fal_training_pass_guess(fal_training_pass *pass, const fal_batch *batch,
+                                   int32_t *guesses, fal_error *err);
+
 /* Forward only: logits [n_tokens, n_vocab] of all tokens, targets and weights unused. For comparing with inference. */
 fal_status fal_training_pass_logits(fal_training_pass *pass, const fal_batch *batch, float *logits,
                                     fal_error *err);

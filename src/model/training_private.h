@@ -82,6 +82,8 @@ void fal_training_backward(fal_training_pass *pass);
 
 /* Loss of the scored rows into pass->nll; with gradients also pass->dx and those of head and final norm. */
 void fal_training_head(fal_training_pass *pass, double scale, bool with_gradients);
+/* The index of the largest logit of each scored row, at the row's place in guesses [n_tokens]. Fails: as the queue does. */
+fal_status fal_training_guess(fal_training_pass *pass, int32_t *guesses, fal_error *err);
 /* Logits of all rows, in the host's memory. Fails: as the queue does. */
 fal_status fal_training_logits(fal_training_pass *pass, float *logits, fal_error *err);
 #endif

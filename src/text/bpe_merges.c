@@ -338,10 +338,13 @@ static fal_status learn(learning *l, size_t n_wanted, uint64_t min_count, fal_on
 fal_status fal_bpe_merges_find(fal_bpe_merges *m, const fal_word_counts *words,
                                const int32_t byte_ids[256], size_t n_controls, size_t n_wanted,
                                uint64_t min_count, fal_on_merge *on_merge, void *user,
-                               fal_error *err) {
+                               uint64_t *n_left, fal_error *err) {
     learning l = {.merges = m, .n_controls = n_controls, .free_place = NONE};
     fal_status status = spell(&l, words, byte_ids, err);
     if (status == FAL_OK) status = learn(&l, n_wanted, min_count, on_merge, user, err);
+    *n_left = 0;
+    for (size_t i = 0; status == FAL_OK && i < l.n_spellings; i++)
+        *n_left += (uint64_t)l.spellings[i].count * l.spellings[i].length;
     fal_free(l.spellings);
     fal_free(l.symbols);
     fal_free(l.slots);

@@ -36,13 +36,14 @@ fal_status fal_bpe_merges_add_token(fal_bpe_merges *m, fal_slice text, fal_error
  *
  *   m        holds the control tokens, and one token for each byte
  *   byte_ids [256] the token of each byte
+ *   n_left   tokens that all words together are written in afterwards
  *   Source:  Sennrich, Haddow and Birch, Neural Machine Translation of Rare Words with Subword Units, 2016; the order of
  *            equal pairs is that of Hugging Face's tokenizers.
  *   Fails:   LIMIT (4 Gi places where pairs stand), CANCELLED, MEMORY. */
 fal_status fal_bpe_merges_find(fal_bpe_merges *m, const fal_word_counts *words,
                                const int32_t byte_ids[256], size_t n_controls, size_t n_wanted,
                                uint64_t min_count, fal_on_merge *on_merge, void *user,
-                               fal_error *err);
+                               uint64_t *n_left, fal_error *err);
 
 void fal_bpe_merges_release(fal_bpe_merges *m);
 

@@ -267,7 +267,7 @@ fal_status fal_bpe_trainer_finish(fal_bpe_trainer *t, fal_on_merge *on_merge, vo
     if (status == FAL_OK) status = begin_tokens(t, &m, byte_ids, err);
     if (status == FAL_OK)
         status = fal_bpe_merges_find(&m, &t->counts, byte_ids, t->how.n_controls, t->how.n_tokens,
-                                     t->how.min_count, on_merge, user, err);
+                                     t->how.min_count, on_merge, user, &t->report.n_tokens, err);
     if (status == FAL_OK) status = lay_out(t, &m, out, err);
     fal_bpe_merges_release(&m);
     t->report.n_distinct = t->counts.n_words;

@@ -24,6 +24,7 @@ typedef struct fal_bpe_training {
 
 typedef struct fal_bpe_train_report {
     uint64_t n_bytes, n_words; /* read */
+    uint64_t n_tokens;         /* that the words kept are written in */
     size_t n_distinct;         /* different words kept */
     size_t n_forgotten;        /* different words that were forgotten for want of room */
 } fal_bpe_train_report;

@@ -39,7 +39,7 @@ struct fal_chat_format {
     bool system_first;
     const char *default_system;
     const char *const *stop_words;
-    const char *template_mark, *name_mark; /* NULL: none */
+    const char *template_mark, *name_mark, *jinja_template; /* NULL: none */
 };
 
 /* clang-format off */
@@ -47,12 +47,12 @@ struct fal_chat_format {
 #define FAL_CHAT_FORMAT(name, meaning, controls, between, system_before, system_after, system_trim, \
                         user_before, user_after, user_trim, assistant_before, assistant_after,      \
                         assistant_trim, answer, system_first, default_system, stop_words,           \
-                        template_mark, name_mark)                                                   \
+                        template_mark, name_mark, jinja_template)                                   \
     {name, controls, between,                                                                       \
      {{system_before, system_after, system_trim},                                                   \
       {user_before, user_after, user_trim},                                                         \
       {assistant_before, assistant_after, assistant_trim}},                                         \
-     answer, system_first, default_system, stop_words, template_mark, name_mark},
+     answer, system_first, default_system, stop_words, template_mark, name_mark, jinja_template},
 /* clang-format on */
 static const fal_chat_format formats[] = {
 #include "text/chat_formats.def"
@@ -78,6 +78,26 @@ const char *fal_chat_format_name(const fal_chat_format *format) {
 
 const char *const *fal_chat_stop_words(const fal_chat_format *format) {
     return format->stop_words ? format->stop_words : no_words;
+}
+
+/* The control token of the format whose name text begins with; NULL: none. */
+static const char *control_at(const fal_chat_format *format, const char *text) {
+    for (const char *const *name = format->controls; name && *name; name++) {
+        if (strncmp(text, *name, strlen(*name)) == 0) return *name;
+    }
+    return NULL;
+}
+
+const char *const *fal_chat_controls(const fal_chat_format *format) {
+    return format->controls ? format->controls : no_words;
+}
+
+const char *fal_chat_end(const fal_chat_format *format) {
+    return control_at(format, format->roles[ASSISTANT].after);
+}
+
+const char *fal_chat_template(const fal_chat_format *format) {
+    return format->jinja_template;
 }
 
 /* ---- detection ---- */
@@ -250,14 +270,6 @@ static fal_status flush(rendering *r, fal_error *err) {
     fal_string_clear(&r->text);
     r->n_runs = 0;
     return FAL_OK;
-}
-
-/* The control token of the format whose name text begins with; NULL: none. */
-static const char *control_at(const fal_chat_format *format, const char *text) {
-    for (const char *const *name = format->controls; name && *name; name++) {
-        if (strncmp(text, *name, strlen(*name)) == 0) return *name;
-    }
-    return NULL;
 }
 
 /* Appends text of the format itself. */

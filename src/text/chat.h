@@ -1,8 +1,16 @@
-/* Conversations for training: which tokens a model is to learn to write. For running models: <falconer/tokenizer.h>. */
+/* Conversations for training: what a vocabulary needs for a format, which tokens a model is to learn to write. For
+ * running models: <falconer/tokenizer.h>. */
 #ifndef FAL_TEXT_CHAT_H
 #define FAL_TEXT_CHAT_H
 
 #include <falconer/tokenizer.h>
+
+/* The format's control tokens; NULL-terminated list, borrowed. */
+const char *const *fal_chat_controls(const fal_chat_format *format);
+/* The control token that ends an answer; NULL: none does. */
+const char *fal_chat_end(const fal_chat_format *format);
+/* How other programs render the format, as a Jinja template; NULL: it has none. */
+const char *fal_chat_template(const fal_chat_format *format);
 
 /* As fal_chat_render of a closed conversation; the same ids. owners gets one number per id: the index of the message that
  * the token is content of, or that it ends; -1 for what the format puts in front of a content. A token over a border is of

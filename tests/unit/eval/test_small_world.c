@@ -182,7 +182,7 @@ static void test_examples(void **state) {
     static int32_t tokens[LONGEST];
     char word[FAL_WORLD_WORD_SIZE];
     for (int task = 0; task < FAL_WORLD_TASK_COUNT; task++) {
-        for (int n = 256; n <= LONGEST; n *= 2) {
+        for (int n = FAL_WORLD_SHORTEST; n <= LONGEST; n *= 2) {
             for (uint64_t i = 0; i < 50; i++) {
                 int first, n_answer = fal_world_example((fal_world_task)task, 1, i, (double)i / 50,
                                                         n, tokens, &first);

@@ -457,6 +457,38 @@ static void test_refused_options(void **state) {
     fal_device_close(device);
 }
 
+/* Guesses are the largest logits of the tokens that are looked at. */
+static void test_guesses(void **state) {
+    (void)state;
+    for (int i = 0; i < training_variant_count(); i++) {
+        const training_variant *v = training_variant_at(i);
+        static float logits[TRAINING_MAX_TOKENS * TRAINING_MAX_VOCAB];
+        int32_t guesses[TRAINING_MAX_TOKENS];
+        training_batch b;
+        fal_device *device;
+        fal_training_pass *pass;
+        fal_error error = {0};
+        const fal_training_pass_options options = {.max_tokens = N_TOKENS};
+        fal_trainable *t = training_model_open(v, 11);
+        draw(&b, v);
+        CHECK_OK(fal_device_open(&device, "cpu", 2, &error), &error);
+        CHECK_OK(fal_training_pass_open(&pass, t, device, &options, &error), &error);
+        CHECK_OK(fal_training_pass_logits(pass, &b.batch, logits, &error), &error);
+        CHECK_OK(fal_training_pass_guess(pass, &b.batch, guesses, &error), &error);
+        for (int k = 0; k < N_TOKENS; k++) {
+            int best = 0;
+            for (int id = 1; id < v->params.n_vocab; id++) {
+                if (logits[k * v->params.n_vocab + id] > logits[k * v->params.n_vocab + best])
+                    best = id;
+            }
+            assert_int_equal(guesses[k], b.weights[k] == 0 ? -1 : best);
+        }
+        fal_training_pass_close(pass);
+        fal_device_close(device);
+        fal_trainable_close(t);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recompute),
@@ -467,6 +499,7 @@ int main(void) {
         cmocka_unit_test(test_gradients_add_up),
         cmocka_unit_test(test_long_batch),
         cmocka_unit_test(test_only_adapters_have_gradients),
+        cmocka_unit_test(test_guesses),
         cmocka_unit_test(test_memory_is_foretold),
         cmocka_unit_test(test_refused_memory),
         cmocka_unit_test(test_refused_batches),

@@ -1,31 +1,16 @@
 /* Cards of a set with fixed measurements against the text that they must give, and what a set says of itself. */
-#include "base/file.h"
 #include "publish/card.h"
 #include "publish/checksum.h"
 #include "publish/plot.h"
 #include "unit/formats/temp_folder.h"
 #include "unit/publish/fixed_set.h"
+#include "unit/publish/golden_text.h"
 
 #include <stdio.h>
 
 static const char original_front[] =
     "license: apache-2.0\nlanguage:\n- en\n- no\ndatasets:\n"
     "- tiiuae/falcon-refinedweb\ntags: [falcon-7b]\nmodel-index:\n- name: x\n";
-
-/* The file holds exactly this text; of a difference the first line is shown. */
-static void check_golden(const char *path, const char *text) {
-    char *golden = NULL;
-    size_t length = 0;
-    fal_error err = {0};
-    CHECK_OK(fal_file_read(&golden, &length, path, 1 << 20, &err), &err);
-    size_t at = 0;
-    int line = 1;
-    for (; text[at] && text[at] == golden[at]; at++)
-        line += text[at] == '\n';
-    if (text[at] != golden[at])
-        fail_msg("%s:%d: '%.60s' is expected, not '%.60s'", path, line, golden + at, text + at);
-    fal_free(golden);
-}
 
 static void card_is_the_golden_one(void **state) {
     (void)state;

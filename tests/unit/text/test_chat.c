@@ -343,6 +343,21 @@ static void the_default_system_prompt_names_the_day(void **state) {
     assert_string_equal(text, "");
 }
 
+static void a_vocabulary_is_told_what_a_format_needs(void **state) {
+    (void)state;
+    const fal_chat_format *alfred = fal_chat_format_by_name("alfred");
+    assert_string_equal(fal_chat_controls(alfred)[0], "<start_system>");
+    assert_string_equal(fal_chat_controls(alfred)[3], "<end_message>");
+    assert_null(fal_chat_controls(alfred)[4]);
+    assert_string_equal(fal_chat_end(alfred), "<end_message>");
+    assert_non_null(strstr(fal_chat_template(alfred), "'<start_assistant>' + message['content']"));
+    assert_string_equal(fal_chat_end(fal_chat_format_by_name("chatml")), "<|im_end|>");
+    const fal_chat_format *plain = fal_chat_format_by_name("plain");
+    assert_null(fal_chat_controls(plain)[0]);
+    assert_null(fal_chat_end(plain));
+    assert_null(fal_chat_template(plain));
+}
+
 int main(void) {
     setenv("TZ", "UTC", 1);
     tzset();
@@ -359,6 +374,7 @@ int main(void) {
         cmocka_unit_test(formats_are_found_by_name),
         cmocka_unit_test(the_format_is_detected),
         cmocka_unit_test(the_default_system_prompt_names_the_day),
+        cmocka_unit_test(a_vocabulary_is_told_what_a_format_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
