@@ -188,6 +188,7 @@ static void attention_bears_large_scores(void **state) {
 }
 
 int main(void) {
+    if (!test_device_is_there()) return TEST_IS_SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_agrees_with_ref),
         cmocka_unit_test(attention_gradient_agrees_with_ref),

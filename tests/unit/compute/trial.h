@@ -1,5 +1,6 @@
 /* One set of arguments to an operation, called on every column: the cpu's with each kernel set against ref, bit for bit over
- * numbers of threads, and nothing written behind rows that lie apart. A program includes it once. */
+ * numbers of threads, and nothing written behind rows that lie apart; or, if one is named, another device's against ref, bit
+ * for bit twice. A program includes it once. */
 #ifndef FAL_TESTS_UNIT_COMPUTE_TRIAL_H
 #define FAL_TESTS_UNIT_COMPUTE_TRIAL_H
 
@@ -65,9 +66,61 @@ static inline void release_results(const trial *t, fal_tensor *results) {
         release(results[i]);
 }
 
+static inline fal_tensor copy_on(fal_device *device, fal_tensor t) {
+    fal_error err;
+    fal_tensor copy = t;
+    size_t bytes = ((size_t)t.n_rows + 1) * t.row_bytes;
+    if (!t.data) return t;
+    assert_int_equal(fal_memory_take(&copy.data, device, bytes, &err), FAL_OK);
+    memcpy(copy.data, t.data, bytes);
+    return copy;
+}
+
+/* The same on a device with memory of its own; the results are the host's. */
+static inline void run_trial_there(const trial *t, opened o, fal_tensor *results) {
+    trial there = *t;
+    fal_tensor theirs[4];
+    for (int i = 0; i < 6; i++)
+        there.inputs[i] = copy_on(o.device, t->inputs[i]);
+    for (int i = 0; i < t->n_results; i++)
+        theirs[i] = copy_on(o.device, t->results[i]);
+    t->call(o.q, &there, theirs);
+    check_no_failure(o.q);
+    for (int i = 0; i < t->n_results; i++) {
+        results[i] = copy_of(theirs[i]);
+        fal_memory_give(theirs[i].data, o.device);
+    }
+    for (int i = 0; i < 6; i++)
+        fal_memory_give(there.inputs[i].data, o.device);
+}
+
+/* The device that is named is opened once: that takes long. */
+static inline opened open_named(void) {
+    static opened o;
+    fal_error err;
+    if (o.device) return o;
+    assert_int_equal(fal_device_open(&o.device, test_device(), 0, &err), FAL_OK);
+    assert_int_equal(fal_queue_open(&o.q, o.device, &err), FAL_OK);
+    return o;
+}
+
+static inline void check_trial_there(const trial *t, const fal_tensor *wanted) {
+    fal_tensor first[4], found[4];
+    run_trial_there(t, open_named(), first);
+    run_trial_there(t, open_named(), found);
+    for (int i = 0; i < t->n_results; i++) {
+        check_close(first[i], wanted[i], t->bound, t->name);
+        check_gap(first[i], t->name);
+        check_same_bits(first[i], found[i], t->name);
+    }
+    release_results(t, first);
+    release_results(t, found);
+}
+
 static inline void check_trial(trial *t) {
     fal_tensor wanted[4], first[4], found[4];
     run_trial(t, open_ref(), wanted);
+    if (test_device()) check_trial_there(t, wanted);
     for (int level = 0; level < n_levels(); level++) {
         run_trial(t, open_cpu((fal_cpu_level)level, 1), first);
         for (int i = 0; i < t->n_results; i++) {
