@@ -5,18 +5,16 @@
 
 #include <string.h>
 
+/* clang-format off */
 static const fal_reader_row rows[] = {
-#define FAL_READER(reader, name, record, group, overlong, meaning) \
-    {name,                                                         \
-     group,                                                        \
-     meaning,                                                      \
-     FAL_RECORD_##record,                                          \
-     FAL_OVERLONG_##overlong,                                      \
-     fal_is_##reader,                                              \
-     fal_read_##reader},
+#define FAL_READER(reader, name, record, together, group, overlong, meaning) \
+    {name, together, group, meaning, FAL_RECORD_##record, FAL_OVERLONG_##overlong, \
+     fal_is_##reader, fal_read_##reader},
 #include "train/readers.def"
 #undef FAL_READER
 };
+
+/* clang-format on */
 
 enum {
     N_ROWS = sizeof rows / sizeof rows[0]

@@ -20,7 +20,9 @@ typedef struct source_run {
     const fal_reader_row *reader;
     fal_text_lines *lines;
     fal_intake intake;
-    uint64_t told; /* position of the last call of on_progress */
+    json_t *together;       /* an array of records that are read as one; NULL: none wait */
+    int64_t together_began; /* line of the first */
+    uint64_t told;          /* position of the last call of on_progress */
 } source_run;
 
 /* ---- recognition ---- */
@@ -104,14 +106,41 @@ static bool is_foreign(const source_run *run, const json_t *json) {
     return run->source->language && said && strcmp(said, run->source->language) != 0;
 }
 
-static fal_status read_object(source_run *run, const json_t *json, fal_error *err) {
+/* Reads the records that wait for others, if there are any. */
+static fal_status finish_together(source_run *run, fal_error *err) {
+    if (!run->together) return FAL_OK;
+    int64_t record = run->intake.record;
+    run->intake.record = run->together_began;
+    fal_status status = run->reader->read(&run->intake, &(fal_record){.json = run->together}, err);
+    run->intake.record = record;
+    json_decref(run->together);
+    run->together = NULL;
+    return status;
+}
+
+static fal_status add_together(source_run *run, json_t *json, fal_error *err) {
+    const char *field = run->reader->together;
+    const json_t *first = json_array_get(run->together, 0);
+    if (first && !json_equal(json_object_get(first, field), json_object_get(json, field)))
+        FAL_TRY(finish_together(run, err));
+    if (!run->together) {
+        run->together = json_array();
+        run->together_began = run->intake.record;
+    }
+    if (!run->together || json_array_append(run->together, json) != 0)
+        return fal_fail_memory(err, 0);
+    return FAL_OK;
+}
+
+static fal_status read_object(source_run *run, json_t *json, fal_error *err) {
     fal_record record = {.json = json};
+    if (!run->reader->knows(&record))
+        return fal_intake_damaged(&run->intake, "not of the form of its file", err);
+    if (run->reader->together) return add_together(run, json, err);
     if (is_foreign(run, json)) {
         fal_intake_drop(&run->intake, "other language");
         return FAL_OK;
     }
-    if (!run->reader->knows(&record))
-        return fal_intake_damaged(&run->intake, "not of the form of its file", err);
     return run->reader->read(&run->intake, &record, err);
 }
 
@@ -136,7 +165,7 @@ static fal_status read_objects(source_run *run, fal_error *err) {
     fal_slice line;
     for (;;) {
         FAL_TRY(fal_text_lines_next(run->lines, &line, err));
-        if (!line.data) return FAL_OK;
+        if (!line.data) return finish_together(run, err);
         if (!is_blank(line)) FAL_TRY(read_line(run, line, err));
         FAL_TRY(tell_progress(run, err));
     }
@@ -227,6 +256,7 @@ fal_status fal_source_read(const fal_source_options *source, int32_t number,
                    .source = source, .reading = reading, .number = number, .out = out, .report = report}
     };
     fal_status status = run_source(&run, err);
+    json_decref(run.together);
     fal_text_lines_close(run.lines);
     fal_intake_release(&run.intake);
     return status;
