@@ -32,6 +32,7 @@ typedef struct publishing {
 
 /* ---- publish.c ---- */
 
+/* One line for the person, made as by printf. */
 __attribute__((format(printf, 3, 4))) void fal_publishing_say(const publishing *p,
                                                               fal_log_level level,
                                                               const char *format, ...);
