@@ -1,4 +1,5 @@
-/* A GGUF file that already lies in memory: for fuzzing and for tests that need no disk. */
+/* GGUF files and memory: one that already lies there, for fuzzing and for tests that need no disk; and pages of a mapped one
+ * that are not needed any more. */
 #ifndef FAL_FORMATS_GGUF_MEMORY_H
 #define FAL_FORMATS_GGUF_MEMORY_H
 
@@ -11,5 +12,9 @@ fal_status fal_gguf_open_memory(fal_gguf **out, const void *data, size_t length,
  * beyond it have no data. */
 fal_status fal_gguf_open_header(fal_gguf **out, const void *data, size_t length,
                                 uint64_t file_bytes, fal_error *err);
+
+/* Lets the system take back the pages of a tensor of f; they are read again when needed. Nothing happens to a file that was
+ * opened from memory. */
+void fal_gguf_forget(const fal_gguf *f, const fal_gguf_tensor *tensor);
 
 #endif

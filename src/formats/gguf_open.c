@@ -187,6 +187,10 @@ fal_status fal_gguf_open_header(fal_gguf **out, const void *data, size_t length,
     return status;
 }
 
+void fal_gguf_forget(const fal_gguf *f, const fal_gguf_tensor *tensor) {
+    if (f->parts[0].mapping.data) fal_mapped_range_forget(tensor->data, (size_t)tensor->bytes);
+}
+
 void fal_gguf_close(fal_gguf *f) {
     if (!f) return;
     release_tensors(f);

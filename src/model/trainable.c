@@ -2,6 +2,7 @@
  * writing is trainable_write.c's. */
 #include "base/alloc.h"
 #include "base/random.h"
+#include "formats/gguf_memory.h"
 #include "model/restore.h"
 #include "model/trainable_private.h"
 
@@ -353,6 +354,7 @@ static fal_status read_weights(fal_trainable *t, const fal_gguf *file, fal_error
         const fal_gguf_tensor *found = fal_gguf_tensor_find(file, w->name);
         const fal_type *type = fal_type_by_id(found->type_id);
         type->decode(found->data, w->value.data, w->n_rows * w->n_cols / type->weights_per_block);
+        fal_gguf_forget(file, found);
     }
     return FAL_OK;
 }
