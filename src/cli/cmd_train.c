@@ -8,6 +8,7 @@
 #include "cli/config_file.h"
 #include "cli/json_output.h"
 #include "cli/train_report.h"
+#include "model/adapter.h"
 
 #include <stdio.h>
 
@@ -99,16 +100,32 @@ static fal_status train(job *j, fal_train_result *result, fal_error *err) {
     return fal_add_context(err, status, "train");
 }
 
-/* The model in the forms that others read. */
-static fal_status write_model(job *j, fal_error *err) {
-    const fal_train_choice *c = j->choice;
-    char *path = fal_path_join(c->out, "model.gguf");
+static fal_status write_gguf(const job *j, const char *path, fal_error *err) {
+    const char *type = j->choice->type;
+    return fal_trainable_write_gguf(j->model, j->start.file, fal_type_by_name(type ? type : "f32"),
+                                    path, err);
+}
+
+static fal_status write_adapter(const job *j, const char *path, fal_error *err) {
+    return fal_trainable_write_adapter(j->model, j->choice->model, path, true, err);
+}
+
+typedef fal_status output_writer(const job *j, const char *path, fal_error *err);
+
+static fal_status write_output(const job *j, const char *name, output_writer *write,
+                               fal_error *err) {
+    char *path = fal_path_join(j->choice->out, name);
     if (!path) return fal_fail_memory(err, 0);
-    const fal_type *type = fal_type_by_name(c->type ? c->type : "f32");
-    fal_status status = fal_trainable_write_gguf(j->model, j->start.file, type, path, err);
-    if (status == FAL_OK && !c->quiet) fal_terminal_notice("wrote %s", path);
+    fal_status status = write(j, path, err);
+    if (status == FAL_OK && !j->choice->quiet) fal_terminal_notice("wrote %s", path);
     fal_free(path);
     return status;
+}
+
+/* The model in the forms that others read. */
+static fal_status write_outputs(const job *j, fal_error *err) {
+    FAL_TRY(write_output(j, "model.gguf", write_gguf, err));
+    return j->choice->lora_rank > 0 ? write_output(j, "adapter", write_adapter, err) : FAL_OK;
 }
 
 static fal_status tell_result(const job *j, const fal_train_result *r, double seconds,
@@ -136,7 +153,7 @@ static fal_status run_job(job *j, fal_error *err) {
     FAL_TRY(fal_device_open(&j->device, c->device, c->n_threads, err));
     FAL_TRY(fal_train_start_model(&j->start, j->device, &j->model, err));
     FAL_TRY(train(j, &result, err));
-    FAL_TRY(write_model(j, err));
+    FAL_TRY(write_outputs(j, err));
     return tell_result(j, &result, fal_seconds() - started, err);
 }
 
@@ -160,7 +177,7 @@ const fal_command fal_command_train = {
         "readers; recognised from the first record otherwise), group, weight (within its group), overlong (cut, drop, "
         "middle, left), min-tokens, language, top-answers. Groups are mixed by tokens: short-chat 50, long-context 45, "
         "web-text 5, unless --group says otherwise; groups without data are left out.\n\n"
-        "DIR holds log.jsonl with a line for each step, curves.svg, checkpoints step-N, and at the end model.gguf. Ctrl-C "
+        "DIR holds log.jsonl with a line for each step, curves.svg, checkpoints step-N, and at the end model.gguf, with LoRA also adapter, which falconer merge folds into a model. Ctrl-C "
         "saves and ends; --resume goes on, with the same result to the last bit, whatever the number of threads.",
     .arguments = arguments,
     .groups = fal_train_option_groups,

@@ -189,6 +189,10 @@ fal_status fal_train_choice_options(const fal_train_choice *c, fal_train_options
         .checkpoint_every = c->checkpoint_every,
         .keep = c->keep,
         .validate_every = c->validate_every};
+    if (c->lora_rank > 0 && !c->model)
+        return fal_fail(err, FAL_E_ARGUMENT, "train: --lora-rank needs a --model to adapt");
+    if (c->lora_rank == 0 && (c->lora_alpha > 0 || c->lora_norms || c->lora_embeddings))
+        return fal_fail(err, FAL_E_ARGUMENT, "train: --lora-... options need --lora-rank");
     if (c->force && !c->resume)
         return fal_fail(err, FAL_E_ARGUMENT, "train: --force is for --resume");
     return FAL_OK;
