@@ -1,13 +1,16 @@
-/* convert: a Hugging Face folder into a GGUF file. The work is convert.h's. */
+/* convert: a Hugging Face folder into a GGUF file, or a GGUF file into a folder. The work is convert.h's and to_hf.h's. */
 #include "base/cpu.h"
 #include "base/file.h"
 #include "cli/command.h"
-#include "cli/terminal.h"
+#include "cli/folder_options.h"
 #include "convert/convert.h"
+
+#include <string.h>
 
 typedef struct convert_options {
     const char *type, *name;
     bool force, quiet;
+    fal_folder_choice folder;
 } convert_options;
 
 #define AT(member) offsetof(convert_options, member)
@@ -19,26 +22,29 @@ static const char *type_choice(int index) {
 
 static const fal_option rows[] = {
     FAL_ROW_CHOICE("type", 't', AT(type), "TYPE", type_choice,
-                   "number type: f32, f16 or bf16 (the checkpoint's)"),
+                   "number type: f32, f16 or bf16 (that of IN)"),
     FAL_ROW(TEXT, "name", 0, AT(name), "NAME", "the model's name in the file (the folder's)"),
-    FAL_ROW_FLAG("force", 0, AT(force), "overwrite a file that is there"),
+    FAL_ROW_FLAG("force", 0, AT(force), "overwrite what is there"),
     FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),
     {0}};
 
 static const fal_option_group groups[] = {
-    {"Options", rows, 0},
-    {NULL,      NULL, 0}
+    {"Options",             rows,                   0         },
+    {"For a folder as OUT", fal_folder_option_rows, AT(folder)},
+    {NULL,                  NULL,                   0         }
 };
 
 static const fal_argument arguments[] = {
-    {"HF_DIR",   FAL_OPTION_DIRECTORY, NULL, true,
-     "a folder with config.json, tokenizer.json, weights"              },
-    {"OUT.gguf", FAL_OPTION_FILE,      NULL, true,  "the file to write"},
-    {NULL,       FAL_OPTION_TEXT,      NULL, false, NULL               }
+    {"IN",  FAL_OPTION_FILE, NULL, true,
+     "a folder with config.json, tokenizer.json, weights; or a GGUF file"        },
+    {"OUT", FAL_OPTION_FILE, NULL, true,  "the GGUF file to write; or the folder"},
+    {NULL,  FAL_OPTION_TEXT, NULL, false, NULL                                   }
 };
 
 static const fal_example examples[] = {
     {"falconer convert alfred-40b-1023 alfred.gguf --type bf16", "A checkpoint becomes one file:"},
+    {"falconer convert trained.gguf trained-hf",
+     "A file becomes a checkpoint, for other programs:"                                          },
     {NULL,                                                       NULL                            }
 };
 
@@ -63,32 +69,67 @@ static void on_event(void *user, fal_log_level level, const char *area, const ch
     fal_terminal_notice("%s", text);
 }
 
-static fal_status run(const fal_parsed *parsed, fal_error *err) {
-    const convert_options *o = parsed->values;
-    const char *directory = parsed->arguments[0], *path = parsed->arguments[1];
-    if (!fal_file_exists(directory))
-        return fal_fail(err, FAL_E_NOT_FOUND, "convert: '%s': no such folder", directory);
-    if (!fal_file_is_directory(directory))
-        return fal_fail(err, FAL_E_ARGUMENT, "convert: '%s' is a file, not a folder", directory);
+static fal_status write_file(const convert_options *o, state *s, const char *directory,
+                             const char *path, fal_error *err) {
     if (fal_file_is_directory(path))
         return fal_fail(err, FAL_E_ARGUMENT, "convert: '%s' is a folder", path);
     if (fal_file_exists(path) && !o->force)
         return fal_fail(err, FAL_E_ARGUMENT,
                         "convert: '%s' is there already; --force overwrites it", path);
-    state s = {.progress = fal_progress_open("converting", NULL), .quiet = o->quiet};
     const fal_convert_options options = {
         .type = o->type,
         .name = o->name,
         .on_progress = on_progress,
-        .user = &s,
-        .log = {on_event, &s}
+        .user = s,
+        .log = {on_event, s}
     };
+    fal_status status = fal_convert_folder(directory, path, &options, err);
+    fal_progress_clear(&s->progress);
+    return status;
+}
+
+static bool is_named_as_file(const char *path) {
+    size_t length = strlen(path);
+    return length >= 5 && strcmp(path + length - 5, ".gguf") == 0;
+}
+
+static fal_status write_folder(const convert_options *o, state *s, const char *path,
+                               const char *directory, fal_error *err) {
+    if (is_named_as_file(directory))
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "convert: '%s' is a file: OUT is a folder then; falconer quantize makes "
+                        "files of other types",
+                        path);
+    if (o->name)
+        return fal_fail(err, FAL_E_ARGUMENT, "convert: --name: a folder has no place for it");
+    if (fal_file_exists(directory) && !o->force)
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "convert: '%s' is there already; --force overwrites it", directory);
+    const fal_log log = {on_event, s};
+    fal_source *source;
+    FAL_TRY(fal_source_open(&source, path, false, &log, err));
+    const fal_folder_job job = {.type = o->type,
+                                .replaces = o->force,
+                                .is_quiet = o->quiet,
+                                .log = &log,
+                                .progress = &s->progress};
+    fal_status status = fal_folder_choice_write(&o->folder, &job, source, directory, err);
+    fal_source_close(source);
+    return status;
+}
+
+static fal_status run(const fal_parsed *parsed, fal_error *err) {
+    const convert_options *o = parsed->values;
+    const char *in = parsed->arguments[0], *out = parsed->arguments[1];
+    if (!fal_file_exists(in))
+        return fal_fail(err, FAL_E_NOT_FOUND, "convert: '%s': no such folder or file", in);
+    state s = {.progress = fal_progress_open("converting", NULL), .quiet = o->quiet};
     double started = fal_seconds();
     fal_interrupt_watch(2);
-    fal_status status = fal_convert_folder(directory, path, &options, err);
-    fal_progress_clear(&s.progress);
+    fal_status status = fal_file_is_directory(in) ? write_file(o, &s, in, out, err)
+                                                  : write_folder(o, &s, in, out, err);
     if (status == FAL_OK && !o->quiet)
-        fal_terminal_notice("wrote %s in %.1f s", path, fal_seconds() - started);
+        fal_terminal_notice("wrote %s in %.1f s", out, fal_seconds() - started);
     return status;
 }
 
@@ -96,8 +137,13 @@ const fal_command fal_command_convert = {
     .description =
         "Reads a Hugging Face folder of a Falcon or StarCoder model (config.json, tokenizer.json, weights as safetensors "
         "or PyTorch .bin files) and writes one GGUF file, which also runs in llama.cpp. Nothing in the folder is ever "
-        "executed. The file appears under its name only when it is complete.\n\n"
-        "Matrices take the type that --type says; vectors stay f32.",
+        "executed. Matrices take the type that --type says; vectors stay f32.\n\n"
+        "Where IN is a GGUF file, OUT is a folder, for programs that read checkpoints: config.json, generation_config.json, "
+        "the tokenizer's files, and the weights as safetensors, all of one type. A quantized file is decoded if --type says "
+        "to what. --context-as numbers spells a context method that transformers does not know, such as ntk-yarn, by a "
+        "rotary base and a gain that it does know.\n\n"
+        "What is written appears under its name only when it is complete. A folder that is there is replaced only with "
+        "--force, and only if it holds nothing but a checkpoint.",
     .arguments = arguments,
     .groups = groups,
     .examples = examples,

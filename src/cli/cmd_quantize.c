@@ -8,19 +8,14 @@
 #include "cli/quantize_report.h"
 #include "cli/terminal.h"
 #include "formats/importance.h"
-#include "publish/pick.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 enum {
-    MAX_OUTPUTS = 32,
-    LEAST_SPLIT = 100000
+    MAX_OUTPUTS = 32
 };
-
-static const uint64_t MOST_SPLIT = UINT64_C(1000000000000000);
 
 typedef struct quantize_options {
     const char *directory, *recipe, *output_type, *embedding_type, *split, *name, *importance;
@@ -128,23 +123,6 @@ static void on_event(void *user, fal_log_level level, const char *area, const ch
     if (!j->o->quiet && level <= FAL_LOG_INFO) fal_terminal_notice("%s", text);
 }
 
-/* "4G", "500MB", "2GiB"; digits alone are bytes. */
-static fal_status read_size(const char *text, uint64_t *out, fal_error *err) {
-    char *end;
-    double number = strtod(text, &end);
-    fal_status status = FAL_OK;
-    if (*text >= '0' && *text <= '9' && !*end) {
-        *out = number <= 1e15 ? (uint64_t)number : UINT64_MAX;
-    } else {
-        status = fal_parse_bytes(text, out, err);
-    }
-    if (status == FAL_OK && *out >= LEAST_SPLIT && *out <= MOST_SPLIT) return FAL_OK;
-    return fal_fail(err, FAL_E_ARGUMENT,
-                    "quantize: --split-max-size '%.60s': 100K to 1000T is possible, such as 4G or "
-                    "500M",
-                    text);
-}
-
 static const fal_type *encodable(const char *name) {
     const fal_type *type = fal_type_by_name(name);
     return type && type->in_files && type->encode ? type : NULL;
@@ -185,8 +163,7 @@ static char *path_in_directory(const job *j, const char *source, const fal_mix *
     return path;
 }
 
-static fal_status check_path(const job *j, const char *path, const fal_mix *mix,
-                                 fal_error *err) {
+static fal_status check_path(const job *j, const char *path, const fal_mix *mix, fal_error *err) {
     for (size_t i = 0; i < j->n_outputs; i++) {
         if (strcmp(j->paths[i], path) == 0)
             return fal_fail(err, FAL_E_ARGUMENT, "quantize: type %s is named twice", mix->name);
@@ -227,7 +204,8 @@ static fal_status add_output(job *j, const char *source, const char *path, const
                  .n_wishes = o->tensor_types.count,
                  .has_importance = o->importance != NULL}
     };
-    return o->split ? read_size(o->split, &out->split_bytes, err) : FAL_OK;
+    return o->split ? fal_size_read("quantize: --split-max-size", o->split, &out->split_bytes, err)
+                    : FAL_OK;
 }
 
 static fal_status add_outputs(job *j, const fal_parsed *parsed, fal_error *err) {

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/nearest.h"
+#include "publish/pick.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -12,6 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    LEAST_SIZE = 100000
+};
+
+static const uint64_t MOST_SIZE = UINT64_C(1000000000000000);
 
 const fal_option fal_help_option = {"help", 'h',  FAL_OPTION_FLAG,  0, NULL, 0,
                                     0,      NULL, "print this help"};
@@ -30,6 +37,20 @@ const fal_option *fal_option_at(const fal_option_group *groups, int index, size_
 
 static void *field(const fal_option *option, void *base) {
     return (char *)base + option->offset;
+}
+
+fal_status fal_size_read(const char *label, const char *text, uint64_t *out, fal_error *err) {
+    char *end;
+    double number = strtod(text, &end);
+    fal_status status = FAL_OK;
+    if (*text >= '0' && *text <= '9' && !*end) {
+        *out = number <= 1e15 ? (uint64_t)number : UINT64_MAX;
+    } else {
+        status = fal_parse_bytes(text, out, err);
+    }
+    if (status == FAL_OK && *out >= LEAST_SIZE && *out <= MOST_SIZE) return FAL_OK;
+    return fal_fail(err, FAL_E_ARGUMENT,
+                    "%s '%.60s': 100K to 1000T is possible, such as 4G or 500M", label, text);
 }
 
 static void append_choices(const fal_option *option, char *out, size_t size) {

@@ -99,6 +99,9 @@ bool fal_parsed_has(const fal_parsed *parsed, const char *name);
 fal_status fal_option_store(const fal_option *option, void *base, const char *label,
                             const char *text, fal_error *err);
 
+/* "4G", "500MB", "2GiB", digits alone: bytes, 100K to 1000T. label names the option in a message. Fails: ARGUMENT. */
+fal_status fal_size_read(const char *label, const char *text, uint64_t *out, fal_error *err);
+
 /* The bound in words ("a whole number from 0 to 100", "one of cpu, ref"); writes at most size bytes. */
 void fal_option_bound(const fal_option *option, char *out, size_t size);
 

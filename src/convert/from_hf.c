@@ -10,14 +10,6 @@ static bool show_progress(void *user, const char *tensor, int64_t n_done, int64_
            || o->on_progress(o->user, tensor, (uint64_t)n_done * bytes, (uint64_t)n_total * bytes);
 }
 
-/* The checkpoint's own precision: that of its embedding. */
-static const char *own_type(const fal_source *s) {
-    for (int i = 0; i < s->n_tensors; i++) {
-        if (s->tensors[i].n_dims == 2) return s->tensors[i].source->name;
-    }
-    return "bf16";
-}
-
 fal_status fal_convert_folder(const char *directory, const char *path,
                               const fal_convert_options *options, fal_error *err) {
     static const fal_convert_options defaults;
@@ -30,7 +22,7 @@ fal_status fal_convert_folder(const char *directory, const char *path,
         return fal_fail(err, FAL_E_NOT_FOUND, "'%s' is not a folder with a checkpoint", directory);
     fal_source *source;
     FAL_TRY(fal_source_open(&source, directory, false, &o.log, err));
-    if (!o.type) o.type = own_type(source);
+    if (!o.type) o.type = fal_source_float_type(source)->name;
     fal_quantize_output output = {.path = path, .plan = {.mix = fal_mix_by_name(o.type)}};
     const fal_quantize_options how = {.name = o.name, .on_progress = show_progress, .user = &o};
     fal_status status = fal_quantize_write(source, &output, 1, &how, err);

@@ -67,6 +67,21 @@ int64_t fal_plan_tensor_rows(const fal_plan_tensor *t) {
     return n;
 }
 
+const fal_type *fal_source_float_type(const fal_source *s) {
+    for (int i = 0; i < s->n_tensors; i++) {
+        const fal_type *type = s->tensors[i].source;
+        if (s->tensors[i].n_dims == 2) return type->is_quantized ? NULL : type;
+    }
+    return fal_type_by_id(FAL_TYPE_F32);
+}
+
+int fal_source_find(const fal_source *s, const char *name) {
+    for (int i = 0; i < s->n_tensors; i++) {
+        if (strcmp(s->tensors[i].name, name) == 0) return i;
+    }
+    return -1;
+}
+
 static uint64_t mix_bytes(uint64_t hash, const void *data, size_t length) {
     const unsigned char *bytes = data;
     for (size_t i = 0; i < length; i++)

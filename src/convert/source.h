@@ -8,8 +8,17 @@
 
 #include "convert/type_plan.h"
 #include "formats/gguf_write.h"
+#include "model/arch.h"
+#include "text/vocabulary.h"
 
 typedef struct fal_source fal_source;
+
+/* What a source says of its model; borrowed until close, or until a context is set. */
+typedef struct fal_source_model {
+    const fal_arch *arch;
+    const fal_params *params;
+    const fal_vocabulary *vocabulary; /* NULL: none */
+} fal_source_model;
 
 /* What a kind of source does; its functions get the state that its open made. */
 typedef struct fal_source_kind {
@@ -21,6 +30,10 @@ typedef struct fal_source_kind {
     void (*forget_rows)(void *state, int index, int64_t first, int64_t n);
     /* Writes all metadata except general.file_type and what depends on the types of an output. */
     fal_status (*write_metadata)(void *state, fal_gguf_writer *w, const char *name, fal_error *err);
+    /* Fails: UNSUPPORTED (an architecture that is not known), FORMAT, MEMORY. */
+    fal_status (*read_model)(void *state, fal_source_model *out, fal_error *err);
+    /* From here on the model has these settings and is good for n_context tokens. Called after read_model. */
+    void (*set_rope)(void *state, const fal_rope_settings *rope, int n_context);
 } fal_source_kind;
 
 struct fal_source {
@@ -41,9 +54,22 @@ struct fal_source {
 fal_status fal_source_open(fal_source **out, const char *path, bool shapes_only, const fal_log *log,
                            fal_error *err);
 
+/* The number type of the first matrix, if that is a float type: a checkpoint's own. NULL: it is quantized. */
+const fal_type *fal_source_float_type(const fal_source *s);
+
+/* -1: no tensor of this name. */
+int fal_source_find(const fal_source *s, const char *name);
+
 /* A number that tells checkpoints apart: of names, shapes and the first row of every tensor. */
 fal_status fal_source_fingerprint(const fal_source *s, uint64_t *out, fal_error *err);
 void fal_source_close(fal_source *s);
+
+/* The model of take_base with the adapter in a folder (model/adapter.h) folded in: rows are changed in double while they
+ * are read, exactly as training folds. If the adapter has a context of its own, the model gets it. take_base belongs to
+ * the new source, also on failure.
+ * Fails: as fal_adapter_open; FORMAT (a base without a weight that the adapter changes), MEMORY. */
+fal_status fal_source_open_merged(fal_source **out, fal_source *take_base, const char *adapter,
+                                  fal_error *err);
 
 /* Used by fal_source_open: fill s (kind, state and facts). On failure s->kind may be set; close handles it. */
 fal_status fal_source_open_folder(fal_source *s, const char *directory, bool shapes_only,

@@ -189,6 +189,20 @@ static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *na
     return FAL_OK;
 }
 
+static fal_status read_model(void *state, fal_source_model *out, fal_error *err) {
+    (void)err;
+    const folder *c = state;
+    *out = (fal_source_model){c->arch, &c->params,
+                              c->tokenizer ? fal_tokenizer_vocabulary(c->tokenizer) : NULL};
+    return FAL_OK;
+}
+
+static void set_rope(void *state, const fal_rope_settings *rope, int n_context) {
+    folder *c = state;
+    c->params.rope = *rope;
+    c->params.n_context = n_context;
+}
+
 static bool ends_with(const char *text, const char *end) {
     size_t n = strlen(text), k = strlen(end);
     return n >= k && strcmp(text + n - k, end) == 0;
@@ -264,7 +278,8 @@ static void close_folder(void *state) {
     fal_free(c);
 }
 
-static const fal_source_kind folder_kind = {close_folder, read_rows, forget_rows, write_metadata};
+static const fal_source_kind folder_kind = {close_folder,   read_rows,  forget_rows,
+                                            write_metadata, read_model, set_rope};
 
 /* The vocabulary, if there is one; without weights it may be missing. A tokenizer is made of it, so that what could not be
  * opened later is refused here. */

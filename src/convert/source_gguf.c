@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "convert/source.h"
+#include "model/trainable.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,10 @@ typedef struct gguf_source {
     fal_tokenizer *tokenizer; /* NULL: none that can be read */
     fal_plan_tensor *tensors;
     char architecture[NAME_SIZE];
+    /* Of read_model, which other uses of a file do without. */
+    const fal_arch *arch;
+    fal_params params;
+    bool has_other_rope; /* params have settings that the file has not */
 } gguf_source;
 
 static void close_gguf(void *state) {
@@ -52,13 +57,29 @@ static bool is_replaced(const char *key) {
            || strncmp(key, "falconer.quantize.", 18) == 0;
 }
 
+/* Whether a key tells the context or how it is stretched. */
+static bool is_of_context(const gguf_source *g, const char *key) {
+    size_t length = strlen(g->architecture);
+    if (strncmp(key, "falconer.rope.", 14) == 0) return true;
+    return strncmp(key, g->architecture, length) == 0
+           && (strncmp(key + length, ".rope.", 6) == 0
+               || strcmp(key + length, ".context_length") == 0);
+}
+
+static fal_status write_context(const gguf_source *g, fal_gguf_writer *w, fal_error *err) {
+    char key[NAME_SIZE + 16];
+    snprintf(key, sizeof key, "%s.context_length", g->architecture);
+    fal_gguf_set_u32(w, key, (uint32_t)g->params.n_context);
+    return fal_metadata_write_rope(w, g->arch, &g->params, err);
+}
+
 static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *name,
                                  fal_error *err) {
-    (void)err;
     const gguf_source *g = state;
+    if (g->has_other_rope) FAL_TRY(write_context(g, w, err));
     for (int i = 0; i < fal_gguf_value_count(g->file); i++) {
         const fal_gguf_value *v = fal_gguf_value_at(g->file, i);
-        if (is_replaced(v->key)) continue;
+        if (is_replaced(v->key) || (g->has_other_rope && is_of_context(g, v->key))) continue;
         if (name && strcmp(v->key, "general.name") == 0) {
             fal_gguf_set_string(w, v->key, name, strlen(name));
         } else {
@@ -68,7 +89,29 @@ static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *na
     return FAL_OK;
 }
 
-static const fal_source_kind gguf_kind = {close_gguf, read_rows, forget_rows, write_metadata};
+static fal_status read_model(void *state, fal_source_model *out, fal_error *err) {
+    gguf_source *g = state;
+    fal_status status = FAL_OK;
+    /* A vocabulary that cannot be read is refused here. */
+    if (!g->arch) status = fal_trainable_read_params(&g->arch, &g->params, g->file, err);
+    if (status != FAL_OK) {
+        g->arch = NULL;
+        return fal_add_context(err, status, "%s", fal_gguf_path(g->file));
+    }
+    *out = (fal_source_model){g->arch, &g->params,
+                              g->tokenizer ? fal_tokenizer_vocabulary(g->tokenizer) : NULL};
+    return FAL_OK;
+}
+
+static void set_rope(void *state, const fal_rope_settings *rope, int n_context) {
+    gguf_source *g = state;
+    g->params.rope = *rope;
+    g->params.n_context = n_context;
+    g->has_other_rope = true;
+}
+
+static const fal_source_kind gguf_kind = {close_gguf,     read_rows,  forget_rows,
+                                          write_metadata, read_model, set_rope};
 
 static fal_status list_tensors(fal_source *s, gguf_source *g, fal_error *err) {
     s->n_tensors = fal_gguf_tensor_count(g->file);

@@ -9,7 +9,8 @@
 
 enum {
     MAX_FILE_BYTES = 1 << 30,
-    MAX_DIGITS = 18 /* always fit 64 bits */
+    MAX_DIGITS = 18, /* always fit 64 bits */
+    REAL_DIGITS = 15 /* always come back from a double */
 };
 
 static bool is_digit(char c) {
@@ -96,7 +97,8 @@ static int append_part(const char *text, size_t length, void *builder) {
 fal_status fal_json_write_file(const char *path, const json_t *value, fal_error *err) {
     fal_string_builder text = {0};
     /* A value is dumped without fault unless memory is short: what is no JSON cannot be made with jansson. */
-    bool dumped = value && json_dump_callback(value, append_part, &text, JSON_INDENT(2)) == 0;
+    size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS);
+    bool dumped = value && json_dump_callback(value, append_part, &text, flags) == 0;
     fal_string_append_text(&text, "\n");
     fal_status status = dumped ? fal_string_status(&text, err) : fal_fail_memory(err, 0);
     if (status == FAL_OK) status = fal_file_write(path, text.text, text.length, err);

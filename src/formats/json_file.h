@@ -16,7 +16,7 @@ fal_status fal_json_parse(json_t **out, fal_slice text, const char *name, fal_er
 fal_status fal_json_parse_line(json_t **out, fal_slice text, const char *name, int64_t number,
                                fal_error *err);
 
-/* Writes value, indented, with a newline behind it; path is whole or untouched. value stays the caller's; NULL, which is
+/* Writes value, indented, with a newline behind it; real numbers with 15 digits, so that 0.1 stays 0.1; path is whole or untouched. value stays the caller's; NULL, which is
  * what jansson makes of a value without memory, is MEMORY. Fails: IO, MEMORY. */
 fal_status fal_json_write_file(const char *path, const json_t *value, fal_error *err);
 

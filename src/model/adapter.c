@@ -128,6 +128,8 @@ static fal_status add_entry(fal_adapter *a, const fal_weight_spec *spec, int lay
     entry *e = &a->entries[a->n_entries];
     bool is_new;
     e->spec = spec;
+    e->change.is_regrouped = (spec->flags & FAL_WEIGHT_QKV) != 0;
+    fal_weight_shape(spec->id, a->params, &e->change.n_rows, &e->change.n_cols);
     fal_weight_gguf_name(spec->id, layer, e->gguf);
     fal_weight_hf_name(spec, layer, e->hf);
     FAL_TRY(fal_string_map_add(a->by_gguf, fal_slice_of(e->gguf), a->n_entries, &is_new, err));
@@ -240,10 +242,8 @@ static fal_status finish_entry(fal_adapter *a, entry *e, fal_error *err) {
                         down ? down->name : up->name, down ? 'B' : 'A');
     if (fal_weight_is_vector(e->spec->id))
         return fal_fail(err, FAL_E_UNSUPPORTED, "tensor '%.200s' adapts a vector", down->name);
-    int64_t n_rows, n_cols;
-    fal_weight_shape(e->spec->id, a->params, &n_rows, &n_cols);
-    FAL_TRY(check_matrix(down, 0, n_cols, err));
-    FAL_TRY(check_matrix(up, n_rows, down->shape[0], err));
+    FAL_TRY(check_matrix(down, 0, e->change.n_cols, err));
+    FAL_TRY(check_matrix(up, e->change.n_rows, down->shape[0], err));
     char module[FAL_WEIGHT_NAME_SIZE];
     snprintf(module, sizeof module, "%.*s", (int)(strlen(e->hf) - strlen(".weight")), e->hf);
     double alpha, rank = (double)down->shape[0];

@@ -22,7 +22,9 @@ typedef struct fal_adapter_change {
     const fal_checkpoint_tensor *a, *b; /* [rank, columns], [rows, rank]; NULL: none */
     float scale;                        /* of B A */
     const fal_checkpoint_tensor
-        *whole; /* takes the weight's place before B A is added; NULL: none */
+        *whole;             /* takes the weight's place before B A is added; NULL: none */
+    bool is_regrouped;      /* rows of b and whole are in Hugging Face's order of QKV */
+    int64_t n_rows, n_cols; /* of the weight; n_rows is 1 for vectors */
 } fal_adapter_change;
 
 typedef struct fal_adapter fal_adapter;

@@ -9,14 +9,17 @@
 typedef struct fal_arch {
     const char *name; /* general.architecture */
     const char *meaning;
-    const char *const
-        *hf_names; /* NULL-terminated: values of "architectures" and "model_type" in config.json */
+    /* NULL-terminated: values of "architectures" and "model_type" in config.json; the first is written */
+    const char *const *hf_names;
     const fal_weight_spec *weights;
     int n_weights;
     fal_status (*params_from_gguf)(fal_params *p, const fal_gguf *f, fal_error *err);
     fal_status (*params_from_hf)(fal_params *p, const json_t *config, fal_error *err);
     /* Adds the metadata that is the architecture's own; fal_metadata_write writes the common keys. */
     void (*params_to_gguf)(const fal_params *p, fal_gguf_writer *w);
+    /* Writes the config that params_from_hf reads, but for the context method of FAL_FEATURE_ROPE, the token ids and the
+     * number type. Fails: UNSUPPORTED (what the published code cannot express). */
+    fal_status (*params_to_hf)(const fal_params *p, fal_config_writer *w, fal_error *err);
     /* Records the operations of one step on its queue; s->logits receives what was asked for. */
     void (*forward)(const fal_model *m, fal_step *s);
     /* The training pass, which knows features and nothing else, computes what forward does. */

@@ -140,6 +140,46 @@ static void params_to_gguf(const fal_params *p, fal_gguf_writer *w) {
         fal_gguf_set_bool(w, "falcon.use_parallel_residual", false);
 }
 
+/* Three layouts of heads are published: one kv head (7B), as many as heads with sequential blocks (RW), and the new decoder,
+ * whose blocks are parallel. */
+static fal_status write_layout(const fal_params *p, fal_config_writer *w, fal_error *err) {
+    bool is_parallel = fal_params_has(p, FAL_FEATURE_PARALLEL),
+         has_two = fal_params_has(p, FAL_FEATURE_TWO_NORMS), is_multi_query = p->n_kv_heads == 1,
+         is_new = has_two || (is_parallel && !is_multi_query);
+    if (!is_parallel && (has_two || (!is_multi_query && p->n_kv_heads != p->n_heads)))
+        return fal_fail(err, FAL_E_UNSUPPORTED,
+                        "sequential blocks with %d norms and %d kv heads of %d: a config.json has "
+                        "no words for them",
+                        has_two ? 2 : 1, p->n_kv_heads, p->n_heads);
+    fal_config_set_integer(w, "num_kv_heads", p->n_kv_heads);
+    fal_config_set_flag(w, "multi_query", is_new || is_multi_query);
+    fal_config_set_flag(w, "new_decoder_architecture", is_new);
+    if (is_new) fal_config_set_integer(w, "num_ln_in_parallel_attn", has_two ? 2 : 1);
+    fal_config_set_flag(w, "parallel_attn", is_parallel);
+    return FAL_OK;
+}
+
+static fal_status params_to_hf(const fal_params *p, fal_config_writer *w, fal_error *err) {
+    fal_config_set_text(w, "model_type", "falcon");
+    fal_config_set_integer(w, "vocab_size", p->n_vocab);
+    fal_config_set_integer(w, "hidden_size", p->d_model);
+    fal_config_set_integer(w, "num_hidden_layers", p->n_layers);
+    fal_config_set_integer(w, "num_attention_heads", p->n_heads);
+    FAL_TRY(write_layout(p, w, err));
+    fal_config_set_integer(w, "ffn_hidden_size", p->d_ff);
+    fal_config_set_text(w, "activation", "gelu");
+    fal_config_set_number(w, "layer_norm_epsilon", (double)p->norm_epsilon);
+    fal_config_set_flag(w, "alibi", fal_params_has(p, FAL_FEATURE_ALIBI));
+    fal_config_set_flag(w, "bias", fal_params_has(p, FAL_FEATURE_BIAS));
+    fal_config_set_flag(w, "apply_residual_connection_post_layernorm", false);
+    fal_config_set_number(w, "attention_dropout", 0);
+    fal_config_set_number(w, "hidden_dropout", 0);
+    fal_config_set_number(w, "initializer_range", 0.02);
+    if (!fal_params_has(p, FAL_FEATURE_ROPE))
+        fal_config_set_integer(w, "max_position_embeddings", p->n_context);
+    return FAL_OK;
+}
+
 typedef struct workspace {
     fal_tensor x, normed, qkv, heads, attended, ffn, wide, rope, x_wanted, query_wanted;
 } workspace;
@@ -249,6 +289,7 @@ const fal_arch fal_arch_falcon = {
     .params_from_gguf = params_from_gguf,
     .params_from_hf = params_from_hf,
     .params_to_gguf = params_to_gguf,
+    .params_to_hf = params_to_hf,
     .forward = forward,
     .is_trainable = true,
 };

@@ -91,6 +91,31 @@ static void params_to_gguf(const fal_params *p, fal_gguf_writer *w) {
     fal_gguf_set_string(w, "starcoder.hidden_activation", activation, strlen(activation));
 }
 
+static fal_status params_to_hf(const fal_params *p, fal_config_writer *w, fal_error *err) {
+    if (p->n_kv_heads != 1 && p->n_kv_heads != p->n_heads)
+        return fal_fail(err, FAL_E_UNSUPPORTED,
+                        "%d kv heads of %d: a config.json of GPTBigCode has no words for them",
+                        p->n_kv_heads, p->n_heads);
+    const char *activation =
+        fal_params_has(p, FAL_FEATURE_GELU_TANH) ? "gelu_pytorch_tanh" : "gelu";
+    fal_config_set_text(w, "model_type", "gpt_bigcode");
+    fal_config_set_integer(w, "vocab_size", p->n_vocab);
+    fal_config_set_integer(w, "n_positions", p->n_context);
+    fal_config_set_integer(w, "n_embd", p->d_model);
+    fal_config_set_integer(w, "n_layer", p->n_layers);
+    fal_config_set_integer(w, "n_head", p->n_heads);
+    fal_config_set_integer(w, "n_inner", p->d_ff);
+    fal_config_set_flag(w, "multi_query", p->n_kv_heads == 1);
+    fal_config_set_text(w, "activation_function", activation);
+    fal_config_set_number(w, "layer_norm_epsilon", (double)p->norm_epsilon);
+    fal_config_set_number(w, "attn_pdrop", 0);
+    fal_config_set_number(w, "embd_pdrop", 0);
+    fal_config_set_number(w, "resid_pdrop", 0);
+    fal_config_set_number(w, "initializer_range", 0.02);
+    fal_config_set_flag(w, "scale_attn_weights", true);
+    return FAL_OK;
+}
+
 typedef struct workspace {
     fal_tensor x, normed, qkv, heads, attended, wide, x_wanted, query_wanted;
 } workspace;
@@ -168,6 +193,7 @@ const fal_arch fal_arch_starcoder = {
     .params_from_gguf = params_from_gguf,
     .params_from_hf = params_from_hf,
     .params_to_gguf = params_to_gguf,
+    .params_to_hf = params_to_hf,
     .forward = forward,
     .is_trainable = true,
 };

@@ -3,15 +3,15 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/string_builder.h"
+#include "formats/json_file.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
-    F32_DIGITS = 9,     /* always tell f32 numbers apart */
-    WRITTEN_DIGITS = 15 /* of a double: no more, so that decimal numbers stay as they were given */
+    F32_DIGITS = 9 /* always tell f32 numbers apart */
 };
 
 void fal_config_set_value(fal_config_writer *w, const char *key, json_t *take_value) {
@@ -64,29 +64,12 @@ fal_status fal_config_writer_status(const fal_config_writer *w, fal_error *err) 
     return w->has_failed || !w->object ? fal_fail_memory(err, 0) : FAL_OK;
 }
 
-static int append_part(const char *text, size_t length, void *builder) {
-    fal_string_append(builder, text, length);
-    return 0;
-}
-
 fal_status fal_config_writer_write(const fal_config_writer *w, const char *directory,
                                    const char *name, fal_error *err) {
-    fal_string_builder text = {0};
-    char *path = NULL;
-    fal_status status;
-    FAL_TRY_OUT(fal_config_writer_status(w, err));
-    int failed = json_dump_callback(w->object, append_part, &text,
-                                    JSON_INDENT(2) | JSON_REAL_PRECISION(WRITTEN_DIGITS));
-    fal_string_append_text(&text, "\n");
-    path = fal_path_join(directory, name);
-    if (failed || !path) {
-        status = fal_fail_memory(err, 0);
-        goto out;
-    }
-    FAL_TRY_OUT(fal_string_status(&text, err));
-    FAL_TRY_OUT(fal_file_write(path, text.text, text.length, err));
-out:
+    FAL_TRY(fal_config_writer_status(w, err));
+    char *path = fal_path_join(directory, name);
+    if (!path) return fal_fail_memory(err, strlen(directory));
+    fal_status status = fal_json_write_file(path, w->object, err);
     fal_free(path);
-    fal_string_release(&text);
     return status;
 }
