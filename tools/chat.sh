@@ -1,9 +1,5 @@
 #!/bin/sh
-# Opens a conversation: chat.sh PROGRAM [MODEL]. Without a model it says how to name one.
+# Opens a conversation: chat.sh PROGRAM [MODEL]. Without a model it is one with the model inside the program.
 set -eu
 program=$1 model=${2:-}
-if [ -z "$model" ]; then
-    echo "No model is built in: name a GGUF file with  make chat MODEL=/path/to/model.gguf"
-    exit 0
-fi
-exec "$program" chat -m "$model"
+exec "$program" chat ${model:+-m "$model"}

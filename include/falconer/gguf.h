@@ -65,6 +65,14 @@ typedef struct fal_gguf_tensor {
  *   type), MEMORY. */
 FAL_API FAL_MUST_CHECK fal_status fal_gguf_open(fal_gguf **out, const char *path, fal_error *err);
 
+/* As fal_gguf_open, for one file that lies in memory and is no part of a split set.
+ *
+ *   data  [length bytes] borrowed until fal_gguf_close; aligned to 64 bytes where weights are computed with
+ *   name  stands for the file's path; copied */
+FAL_API FAL_MUST_CHECK fal_status fal_gguf_open_memory(fal_gguf **out, const void *data,
+                                                       size_t length, const char *name,
+                                                       fal_error *err);
+
 FAL_API void fal_gguf_close(fal_gguf *f);
 
 /* Facts about the file itself. */

@@ -53,6 +53,14 @@ typedef struct fal_model_info {
  *   Fails: NOT_FOUND, IO, FORMAT (the file), UNSUPPORTED (architecture, type), ARGUMENT (an option), MEMORY. */
 FAL_API FAL_MUST_CHECK fal_status fal_model_open(fal_model **out, const char *path,
                                                  const fal_model_options *options, fal_error *err);
+/* As fal_model_open, for a GGUF file that lies in memory: one that is part of a program, say.
+ *
+ *   data  [length bytes] aligned to 64 bytes; borrowed until fal_model_close
+ *   name  stands for the file's path; copied */
+FAL_API FAL_MUST_CHECK fal_status fal_model_open_memory(fal_model **out, const void *data,
+                                                        size_t length, const char *name,
+                                                        const fal_model_options *options,
+                                                        fal_error *err);
 /* All sessions must be closed before. */
 FAL_API void fal_model_close(fal_model *model);
 

@@ -20,7 +20,7 @@ typedef struct fal_chat {
     fal_conversation conversation;
     fal_chat_settings settings;
     const char *const *stop; /* NULL-terminated */
-    const char *model_file;
+    const char *model_file;  /* or what stands for it */
     bool drops_oldest; /* the policy for a conversation that outgrows the context; else it stops */
     bool shows_speed;
     uint64_t n_answers; /* so far: each answer has a stream of its own */

@@ -152,7 +152,7 @@ static fal_status talk(fal_chat *chat, fal_line_input *input, bool is_interactiv
 
 static fal_status run(const fal_parsed *parsed, fal_error *err) {
     chat_options *o = parsed->values;
-    fal_chat chat = {.settings = o->settings, .model_file = o->model.file};
+    fal_chat chat = {.settings = o->settings};
     fal_line_input *input = NULL;
     char *history = NULL;
     const char **stop = NULL;
@@ -165,6 +165,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     chat.drops_oldest = o->overflow == overflow_choice(0);
     chat.shows_speed = is_interactive || o->model.verbose;
     FAL_TRY_OUT(fal_model_choice_open(&o->model, no_model, &chat.model, &chat.session, err));
+    chat.model_file = fal_gguf_path(fal_model_gguf(chat.model));
     chat.format =
         o->format ? fal_chat_format_by_name(o->format) : fal_model_chat_format(chat.model);
     FAL_TRY_OUT(set_system(&chat, o, err));

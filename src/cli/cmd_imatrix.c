@@ -17,7 +17,7 @@ typedef struct imatrix_options {
 #define AT(member) offsetof(imatrix_options, member)
 
 static const fal_option imatrix_rows[] = {
-    FAL_ROW(FILE, "model", 'm', AT(model.file), "FILE", "the model, a GGUF file"),
+    FAL_ROW(FILE, "model", 'm', AT(model.file), "FILE", "a GGUF file (the built-in fledgling)"),
     FAL_ROW(FILE, "output", 'o', AT(out), "OUT", "the file to write; GGUF if it ends in .gguf"),
     FAL_ROW_FLAG("process-output", 0, AT(process_output), "also for the head, output.weight"),
     FAL_ROW_FLAG("force", 0, AT(force), "overwrite a file that is there"),

@@ -29,8 +29,8 @@ static const fal_option_group groups[] = {
 };
 
 static const fal_argument arguments[] = {
-    {"FILE", FAL_OPTION_FILE, NULL, true,  "a GGUF file, or any part of a split one"},
-    {NULL,   FAL_OPTION_TEXT, NULL, false, NULL                                     }
+    {"FILE", FAL_OPTION_FILE, NULL, false, "a GGUF file or a part of one (built-in fledgling)"},
+    {NULL,   FAL_OPTION_TEXT, NULL, false, NULL                                               }
 };
 
 static const fal_example examples[] = {
@@ -57,7 +57,8 @@ static fal_status ask_for_memory(fal_inspected *in, const inspect_options *o, fa
 static fal_status run(const fal_parsed *parsed, fal_error *err) {
     const inspect_options *o = parsed->values;
     fal_inspected in = {0};
-    fal_status status = fal_inspected_open(&in, parsed->arguments[0], err);
+    fal_status status =
+        fal_inspected_open(&in, parsed->n_arguments ? parsed->arguments[0] : NULL, err);
     if (status == FAL_OK) status = ask_for_memory(&in, o, err);
     if (status == FAL_OK && o->json) {
         json_t *all = fal_inspected_to_json(&in);

@@ -12,7 +12,7 @@ typedef struct perplexity_options {
 #define AT(member) offsetof(perplexity_options, member)
 
 static const fal_option model_row[] = {
-    FAL_ROW(FILE, "model", 'm', AT(model.file), "FILE", "the model, a GGUF file"),
+    FAL_ROW(FILE, "model", 'm', AT(model.file), "FILE", "a GGUF file (the built-in fledgling)"),
     FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
     {0}};
 

@@ -5,6 +5,7 @@
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/string_builder.h"
+#include "cli/built_in.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
@@ -283,8 +284,9 @@ static double per_second(size_t n, double seconds) {
 }
 
 static fal_status print_json(const job *j, json_t *take_sequences, fal_error *err) {
+    const char *file = fal_gguf_path(fal_model_gguf(j->model));
     json_t *all = json_object(), *timings = json_object();
-    json_object_set_new(all, "model", fal_json_text(j->o->model.file, strlen(j->o->model.file)));
+    json_object_set_new(all, "model", fal_json_text(file, strlen(file)));
     json_object_set_new(all, "prompt_tokens", json_integer((json_int_t)j->prompt.count));
     json_object_set_new(all, "seed", json_integer((json_int_t)j->o->sampling.seed));
     json_object_set_new(all, "sequences", take_sequences);
@@ -334,7 +336,8 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
         return fal_fail(err, FAL_E_ARGUMENT,
                         "run: --special and --chat exclude each other: a message stays text");
     FAL_TRY(resolve_sampling(parsed, o, err));
-    if (!o->model.file) return fal_fail(err, FAL_E_ARGUMENT, "%s", no_model);
+    if (!o->model.file && !fal_built_in_model().data)
+        return fal_fail(err, FAL_E_ARGUMENT, "%s", no_model);
     FAL_TRY_OUT(fal_prompt_read(&j.text, &j.length, o->prompt, o->file, err));
     FAL_TRY_OUT(fal_model_choice_open(&o->model, no_model, &j.model, &j.session, err));
     FAL_TRY_OUT(make_prompt(o, j.model, j.text, j.length, &j.prompt, err));

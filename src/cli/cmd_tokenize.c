@@ -18,7 +18,7 @@ typedef struct tokenize_options {
 #define AT(member) offsetof(tokenize_options, member)
 
 static const fal_option rows[] = {
-    FAL_ROW(FILE, "model", 'm', AT(model), "FILE", "a GGUF file; a vocabulary alone is enough"),
+    FAL_ROW(FILE, "model", 'm', AT(model), "FILE", "a GGUF file (the built-in fledgling)"),
     FAL_ROW(FILE, "file", 'f', AT(file), "FILE", "a file that holds the text; -: stdin"),
     FAL_ROW_FLAG("special", 0, AT(special), "recognise control tokens in the text"),
     FAL_ROW(IDS, "decode", 'd', AT(decode), "IDS", "print the bytes of these ids, as 1,2,3"),
@@ -142,7 +142,8 @@ out:
 
 const fal_command fal_command_tokenize = {
     .description =
-        "Prints the token ids of a text and the piece of text that each stands for. The text may hold any bytes; what it "
+        "Prints the token ids of a text and the piece of text that each stands for. A file that holds only a vocabulary "
+        "is enough. The text may hold any bytes; what it "
         "says never becomes a control token unless --special is given. Nothing is put in front of it. Bytes that the "
         "vocabulary has no token for are left out, as the original tokenizer does, and their number is told on standard "
         "error.\n\n"

@@ -1,6 +1,7 @@
 /* Collects the facts; how they are shown is inspect_print.c's. */
 #include "cli/inspect_facts.h"
 
+#include "cli/built_in.h"
 #include "model/arch.h"
 #include "model/restore.h"
 
@@ -88,7 +89,7 @@ static void count_types(fal_inspected *in) {
         }
 }
 
-static void read_params(fal_inspected *in, const char *path) {
+static void read_params(fal_inspected *in) {
     const fal_arch *arch = fal_arch_by_name(in->architecture);
     if (!arch || fal_gguf_tensor_count(in->gguf) == 0) return;
     if (arch->params_from_gguf(&in->params, in->gguf, &in->params_error) != FAL_OK) return;
@@ -101,8 +102,8 @@ static void read_params(fal_inspected *in, const char *path) {
     in->kv_values_per_token =
         2.0 * in->params.n_layers * in->params.n_kv_heads * in->params.head_dim;
     if (in->tokenizer)
-        fal_restore_settings(&in->params, in->gguf, in->tokenizer, path, in->restored,
-                             sizeof in->restored);
+        fal_restore_settings(&in->params, in->gguf, in->tokenizer, fal_gguf_path(in->gguf),
+                             in->restored, sizeof in->restored);
     in->n_context = in->params.n_context;
     if (!fal_params_has(&in->params, FAL_FEATURE_ROPE)) return;
     double frequency[1024];
@@ -113,7 +114,8 @@ static void read_params(fal_inspected *in, const char *path) {
 }
 
 fal_status fal_inspected_open(fal_inspected *out, const char *path, fal_error *err) {
-    FAL_TRY(fal_gguf_open(&out->gguf, path, err));
+    FAL_TRY(fal_named_gguf_open(&out->gguf, path,
+                                "inspect: no file is named; falconer inspect FILE", err));
     copy_string(out->gguf, "general.architecture", out->architecture, sizeof out->architecture);
     copy_string(out->gguf, "general.name", out->name, sizeof out->name);
     if (fal_tokenizer_open(&out->tokenizer, out->gguf, &out->tokenizer_error) != FAL_OK)
@@ -122,7 +124,7 @@ fal_status fal_inspected_open(fal_inspected *out, const char *path, fal_error *e
     count_types(out);
     bool is_f32 = out->n_types == 1 && strcmp(out->types[0].name, "f32") == 0;
     out->kv_type = is_f32 ? "f32" : "f16";
-    read_params(out, path);
+    read_params(out);
     return FAL_OK;
 }
 

@@ -43,7 +43,7 @@ typedef struct fal_inspected {
     uint64_t weight_bytes;
 } fal_inspected;
 
-/* Fails as fal_gguf_open. out is released by the caller in any case. */
+/* path NULL: the model inside the program. Fails as fal_gguf_open; ARGUMENT (there is none inside). out is released by the caller in any case. */
 fal_status fal_inspected_open(fal_inspected *out, const char *path, fal_error *err);
 void fal_inspected_release(fal_inspected *inspected);
 

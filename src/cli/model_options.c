@@ -2,6 +2,7 @@
 #include "cli/model_options.h"
 
 #include "base/cpu.h"
+#include "cli/built_in.h"
 #include "cli/terminal.h"
 #include "compute/device.h"
 #include "model/rope.h"
@@ -36,7 +37,7 @@ const char *fal_chat_format_choice(int index) {
 #define AT(member) offsetof(fal_model_choice, member)
 
 const fal_option fal_model_option_rows[] = {
-    FAL_ROW(FILE, "model", 'm', AT(file), "FILE", "the model, a GGUF file"),
+    FAL_ROW(FILE, "model", 'm', AT(file), "FILE", "a GGUF file (the built-in fledgling)"),
     FAL_ROW_COUNT("context", 'c', AT(n_context), "N", 1, INT_MAX,
                   "tokens of context (the model's own)"),
     FAL_ROW_CHOICE("context-method", 0, AT(context_method), "NAME", fal_method_choice,
@@ -71,11 +72,6 @@ static void show_event(void *user, fal_log_level level, const char *area, const 
     fal_terminal_notice("%s: %s", area, text);
 }
 
-static fal_status need_file(const char *file, const char *hint, fal_error *err) {
-    if (file) return FAL_OK;
-    return fal_fail(err, FAL_E_ARGUMENT, "%s", hint);
-}
-
 static void show_facts(const fal_model_choice *choice, const fal_model *model,
                        const fal_session *session, double seconds) {
     const fal_model_info *info = fal_model_info_get(model);
@@ -95,13 +91,12 @@ static void show_facts(const fal_model_choice *choice, const fal_model *model,
     fal_terminal_notice(
         "opened %s in %.2f s: %s, %s parameters, weights %s, cache %s for %zu tokens, %s, "
         "%d threads on %s (%s)",
-        choice->file, seconds, info->architecture, count, weights, cache, n_context,
-        info->rope_method, info->n_threads, info->device, info->kernel_set);
+        fal_gguf_path(fal_model_gguf(model)), seconds, info->architecture, count, weights, cache,
+        n_context, info->rope_method, info->n_threads, info->device, info->kernel_set);
 }
 
 fal_status fal_model_choice_open(const fal_model_choice *choice, const char *hint,
                                  fal_model **model, fal_session **session, fal_error *err) {
-    FAL_TRY(need_file(choice->file, hint, err));
     /* The sink's user is only read, but its type is shared with sinks that write. */
     fal_model_choice copy = *choice;
     const fal_model_options options = {
@@ -114,7 +109,7 @@ fal_status fal_model_choice_open(const fal_model_choice *choice, const char *hin
         .log = {show_event, &copy}
     };
     double started = fal_seconds();
-    FAL_TRY(fal_model_open(model, choice->file, &options, err));
+    FAL_TRY(fal_named_model_open(model, choice->file, &options, hint, err));
     if (!session) {
         show_facts(choice, *model, NULL, fal_seconds() - started);
         return FAL_OK;
@@ -130,7 +125,6 @@ fal_status fal_model_choice_open(const fal_model_choice *choice, const char *hin
 
 fal_status fal_vocabulary_open(const char *file, const char *hint, fal_gguf **gguf,
                                fal_tokenizer **tokenizer, fal_error *err) {
-    FAL_TRY(need_file(file, hint, err));
-    FAL_TRY(fal_gguf_open(gguf, file, err));
+    FAL_TRY(fal_named_gguf_open(gguf, file, hint, err));
     return fal_tokenizer_open(tokenizer, *gguf, err);
 }

@@ -28,11 +28,11 @@ const char *fal_kv_type_choice(int index);
 const char *fal_chat_format_choice(int index);
 
 /* Opens the named model and, unless session is NULL, a session on it; says on stderr what a person must know. hint: the
- * message when no file is named. Both are owned by the caller, also on failure (NULL where nothing was opened). */
+ * message when no file is named and no model is built in. Both are owned by the caller, also on failure (NULL where nothing was opened). */
 fal_status fal_model_choice_open(const fal_model_choice *choice, const char *hint,
                                  fal_model **model, fal_session **session, fal_error *err);
 
-/* Opens the file's metadata and vocabulary only. Both are owned by the caller, also on failure. */
+/* Opens the metadata and the vocabulary only; file NULL: of the built-in model. hint as above. Both are owned by the caller, also on failure. */
 fal_status fal_vocabulary_open(const char *file, const char *hint, fal_gguf **gguf,
                                fal_tokenizer **tokenizer, fal_error *err);
 

@@ -54,7 +54,7 @@ static fal_status read_changes(const fal_gguf_writer *changes, fal_string_builde
     put_number(bytes, n_keys, 8);
     if (values.length) fal_string_append(bytes, values.data, values.length);
     FAL_TRY(fal_string_status(bytes, err));
-    return fal_gguf_open_memory(out, bytes->text, bytes->length, err);
+    return fal_gguf_open_header(out, bytes->text, bytes->length, bytes->length, err);
 }
 
 static bool is_listed(const char *const *list, const char *key) {
@@ -93,7 +93,8 @@ static fal_status open_edit(edit *e, const char *path, const fal_gguf_writer *ch
                             const char *const *removed, fal_error *err) {
     e->path = path;
     FAL_TRY(fal_mapping_open(&e->mapping, path, err));
-    fal_status status = fal_gguf_open_memory(&e->file, e->mapping.data, e->mapping.length, err);
+    fal_status status =
+        fal_gguf_open_header(&e->file, e->mapping.data, e->mapping.length, e->mapping.length, err);
     FAL_TRY(fal_add_context(err, status, "%s", path));
     e->part = &e->file->parts[0];
     FAL_TRY(fal_gguf_writer_open(&e->values, err));

@@ -1,15 +1,12 @@
-/* GGUF files and memory: one that already lies there, for fuzzing and for tests that need no disk; and pages of a mapped one
- * that are not needed any more. */
+/* GGUF files and memory: the beginning of one that already lies there; pages of a mapped one that are not needed any more.
+ * Whole files in memory: fal_gguf_open_memory of <falconer/gguf.h>. */
 #ifndef FAL_FORMATS_GGUF_MEMORY_H
 #define FAL_FORMATS_GGUF_MEMORY_H
 
 #include <falconer/gguf.h>
 
-/* As fal_gguf_open, for one file that is no part of a split set. data is borrowed until fal_gguf_close. */
-fal_status fal_gguf_open_memory(fal_gguf **out, const void *data, size_t length, fal_error *err);
-
-/* As fal_gguf_open_memory, for the beginning of a file of file_bytes, which must hold the whole header. Tensors that reach
- * beyond it have no data. */
+/* As fal_gguf_open_memory, for the beginning of a file of file_bytes, which must hold the whole header; messages name no
+ * file. Tensors that reach beyond it have no data. */
 fal_status fal_gguf_open_header(fal_gguf **out, const void *data, size_t length,
                                 uint64_t file_bytes, fal_error *err);
 

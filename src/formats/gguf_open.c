@@ -166,14 +166,11 @@ out:
     return status;
 }
 
-fal_status fal_gguf_open_memory(fal_gguf **out, const void *data, size_t length, fal_error *err) {
-    return fal_gguf_open_header(out, data, length, length, err);
-}
-
-fal_status fal_gguf_open_header(fal_gguf **out, const void *data, size_t length,
-                                uint64_t file_bytes, fal_error *err) {
+/* file_bytes: of the file that data is the beginning of. */
+static fal_status open_memory(fal_gguf **out, const void *data, size_t length, uint64_t file_bytes,
+                              const char *name, fal_error *err) {
     *out = NULL;
-    fal_gguf *f = allocate("memory");
+    fal_gguf *f = allocate(name);
     if (!f) return fal_fail_memory(err, sizeof *f);
     f->parts[0].data = data;
     f->parts[0].length = length;
@@ -189,6 +186,16 @@ fal_status fal_gguf_open_header(fal_gguf **out, const void *data, size_t length,
 
 void fal_gguf_forget(const fal_gguf *f, const fal_gguf_tensor *tensor) {
     if (f->parts[0].mapping.data) fal_mapped_range_forget(tensor->data, (size_t)tensor->bytes);
+}
+
+fal_status fal_gguf_open_memory(fal_gguf **out, const void *data, size_t length, const char *name,
+                                fal_error *err) {
+    return fal_add_context(err, open_memory(out, data, length, length, name, err), "%s", name);
+}
+
+fal_status fal_gguf_open_header(fal_gguf **out, const void *data, size_t length,
+                                uint64_t file_bytes, fal_error *err) {
+    return open_memory(out, data, length, file_bytes, "memory", err);
 }
 
 void fal_gguf_close(fal_gguf *f) {

@@ -333,7 +333,7 @@ static fal_status read_gguf(fal_importance *out, const fal_gguf *f, fal_error *e
 
 static fal_status parse_gguf(fal_importance *out, const void *data, size_t length, fal_error *err) {
     fal_gguf *f;
-    FAL_TRY(fal_gguf_open_memory(&f, data, length, err));
+    FAL_TRY(fal_gguf_open_header(&f, data, length, length, err));
     fal_status status = read_gguf(out, f, err);
     fal_gguf_close(f);
     return status;

@@ -138,10 +138,9 @@ static fal_status check_vocabulary(const fal_model *m, fal_error *err) {
     return FAL_OK;
 }
 
-static fal_status open_model(fal_model *m, const char *path, const fal_model_options *o,
-                             fal_error *err) {
+/* The rest of opening, once m has its file. */
+static fal_status open_model(fal_model *m, const fal_model_options *o, fal_error *err) {
     double began = fal_seconds();
-    FAL_TRY(fal_gguf_open(&m->file, path, err));
     FAL_TRY(find_arch(m, err));
     FAL_TRY(fal_metadata_check_kinds(m->file, err));
     if (fal_gguf_tensor_count(m->file) == 0)
@@ -152,7 +151,7 @@ static fal_status open_model(fal_model *m, const char *path, const fal_model_opt
     FAL_TRY(fal_tokenizer_open(&m->tokenizer, m->file, err));
     FAL_TRY(check_vocabulary(m, err));
     if (!o->as_stored)
-        fal_restore_settings(&m->params, m->file, m->tokenizer, path, m->restored,
+        fal_restore_settings(&m->params, m->file, m->tokenizer, fal_gguf_path(m->file), m->restored,
                              sizeof m->restored);
     if (m->restored[0]) log_line(&o->log, FAL_LOG_WARNING, "%s", m->restored);
     FAL_TRY(override_context(&m->params, o, err));
@@ -174,21 +173,42 @@ static fal_status open_model(fal_model *m, const char *path, const fal_model_opt
     return FAL_OK;
 }
 
-fal_status fal_model_open(fal_model **out, const char *path, const fal_model_options *options,
-                          fal_error *err) {
+/* Takes file, also on failure. */
+static fal_status open_file(fal_model **out, fal_gguf *take_file, const fal_model_options *options,
+                            fal_error *err) {
     static const fal_model_options defaults;
-    *out = NULL;
     fal_model *m = fal_alloc(1, sizeof *m);
-    if (!m) return fal_fail_memory(err, sizeof *m);
-    fal_status status = open_model(m, path, options ? options : &defaults, err);
+    if (!m) {
+        fal_gguf_close(take_file);
+        return fal_fail_memory(err, sizeof *m);
+    }
+    m->file = take_file;
+    fal_status status = open_model(m, options ? options : &defaults, err);
     if (status != FAL_OK) {
         /* The reader of the file names it already. */
-        if (m->file && err && !strstr(err->message, path)) fal_add_context(err, status, "%s", path);
+        const char *path = fal_gguf_path(m->file);
+        if (err && !strstr(err->message, path)) fal_add_context(err, status, "%s", path);
         fal_model_close(m);
         return status;
     }
     *out = m;
     return FAL_OK;
+}
+
+fal_status fal_model_open(fal_model **out, const char *path, const fal_model_options *options,
+                          fal_error *err) {
+    *out = NULL;
+    fal_gguf *file = NULL;
+    FAL_TRY(fal_gguf_open(&file, path, err));
+    return open_file(out, file, options, err);
+}
+
+fal_status fal_model_open_memory(fal_model **out, const void *data, size_t length, const char *name,
+                                 const fal_model_options *options, fal_error *err) {
+    *out = NULL;
+    fal_gguf *file = NULL;
+    FAL_TRY(fal_gguf_open_memory(&file, data, length, name, err));
+    return open_file(out, file, options, err);
 }
 
 void fal_model_close(fal_model *m) {

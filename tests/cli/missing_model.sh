@@ -1,8 +1,4 @@
 . "$TOOLS"
-try "$FALCONER" chat
-try "$FALCONER" run -p x
-try "$FALCONER" score --text x
-try "$FALCONER" tokenize x
 try "$FALCONER" run -p x -m absent.gguf
 try "$FALCONER" inspect absent.gguf
 printf 'GGUX' >bad.gguf

@@ -6,7 +6,7 @@ try "$FALCONER" chat -m none.gguf --system x --system-file y
 try "$FALCONER" score -m none.gguf --text x --ids 1
 try "$FALCONER" tokenize -m none.gguf --decode 1 text
 try "$FALCONER" tokenize -m none.gguf one two
-try "$FALCONER" inspect
+try "$FALCONER" doctor
 try "$FALCONER" convert only-one
 try "$FALCONER" completion
 try "$FALCONER" run -m none.gguf -p x --chat --special

@@ -1,5 +1,6 @@
 /* The GGUF reader, and every answer it gives about a file that it accepts. */
-#include "formats/gguf_memory.h"
+#include <falconer/gguf.h>
+
 #include "fuzz.h"
 
 #include <stdlib.h>
@@ -38,7 +39,7 @@ static void walk_tensor(const fal_gguf *f, const fal_gguf_tensor *t) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
     fal_gguf *f;
     fal_error err = {0};
-    fal_status status = fal_gguf_open_memory(&f, data, length, &err);
+    fal_status status = fal_gguf_open_memory(&f, data, length, "memory", &err);
     if (status != FAL_OK) {
         if (f || err.status != status || err.message[0] == '\0' || strchr(err.message, '\n'))
             abort();

@@ -82,7 +82,7 @@ static inline fal_status open_prefix(fal_gguf **out, gguf_bytes *g, size_t lengt
     free(g->copy);
     g->copy = malloc(length ? length : 1);
     if (length) memcpy(g->copy, g->b.text, length);
-    return fal_gguf_open_memory(out, g->copy, length, err);
+    return fal_gguf_open_memory(out, g->copy, length, "memory", err);
 }
 
 static inline fal_status open_all(fal_gguf **out, gguf_bytes *g, fal_error *err) {
