@@ -24,6 +24,8 @@ typedef struct fal_backend {
     /* Waits for the operations called so far, and keeps their failure in the queue; NULL: they are done when they
      * return. */
     void (*queue_wait)(fal_queue *q);
+    /* Rows that keep it busy: callers that go over rows in pieces, to save memory, take about as many. */
+    int64_t piece_rows;
     const fal_ops *ops;
 } fal_backend;
 

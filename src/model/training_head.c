@@ -38,15 +38,15 @@ static void multiply_gradient(fal_training_pass *pass, fal_tensor dlogits, fal_t
     op->embed_gradient(q, pass->dx, dx, rows);
 }
 
-static int64_t rows_from(int64_t first, int64_t n_rows) {
-    return n_rows - first < FAL_TRAINING_HEAD_ROWS ? n_rows - first : FAL_TRAINING_HEAD_ROWS;
+static int64_t rows_from(const fal_training_pass *pass, int64_t first, int64_t n_rows) {
+    return n_rows - first < pass->head_rows ? n_rows - first : pass->head_rows;
 }
 
 void fal_training_head(fal_training_pass *pass, double scale, bool with_gradients) {
     const fal_ops *op = pass->queue->ops;
     if (with_gradients) op->scale(pass->queue, pass->dx, 0);
-    for (int64_t first = 0; first < pass->n_scored; first += FAL_TRAINING_HEAD_ROWS) {
-        int64_t n = rows_from(first, pass->n_scored);
+    for (int64_t first = 0; first < pass->n_scored; first += pass->head_rows) {
+        int64_t n = rows_from(pass, first, pass->n_scored);
         bool is_planned = !pass->memory;
         const int32_t *rows = is_planned ? NULL : pass->rows + first;
         fal_tensor x = fal_tensor_rows(pass->head_x, 0, n),
@@ -68,8 +68,8 @@ static int32_t largest(const float *numbers, int64_t n) {
 }
 
 fal_status fal_training_guess(fal_training_pass *pass, int32_t *guesses, fal_error *err) {
-    for (int64_t first = 0; first < pass->n_scored; first += FAL_TRAINING_HEAD_ROWS) {
-        int64_t n = rows_from(first, pass->n_scored);
+    for (int64_t first = 0; first < pass->n_scored; first += pass->head_rows) {
+        int64_t n = rows_from(pass, first, pass->n_scored);
         fal_tensor x = fal_tensor_rows(pass->head_x, 0, n),
                    logits = fal_tensor_rows(pass->head_logits, 0, n);
         pass->queue->ops->embed(pass->queue, x, pass->output, pass->rows + first);
@@ -85,8 +85,8 @@ fal_status fal_training_guess(fal_training_pass *pass, int32_t *guesses, fal_err
 fal_status fal_training_logits(fal_training_pass *pass, float *logits, fal_error *err) {
     int64_t n_rows = pass->batch.n_tokens;
     size_t n_vocab = (size_t)pass->trainable->params.n_vocab;
-    for (int64_t first = 0; first < n_rows; first += FAL_TRAINING_HEAD_ROWS) {
-        int64_t n = rows_from(first, n_rows);
+    for (int64_t first = 0; first < n_rows; first += pass->head_rows) {
+        int64_t n = rows_from(pass, first, n_rows);
         multiply(pass, fal_tensor_rows(pass->head_logits, 0, n),
                  fal_tensor_rows(pass->output, first, n));
         FAL_TRY(fal_queue_wait(pass->queue, err));

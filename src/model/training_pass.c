@@ -9,7 +9,8 @@
 #include <string.h>
 
 enum {
-    ALIGNMENT = 64
+    ALIGNMENT = 64,
+    HEAD_ROWS = 256 /* without a device */
 };
 
 /* ---- memory ---- */
@@ -95,7 +96,7 @@ static void lay_out_gradients(fal_training_pass *pass, int64_t n_head_rows) {
 static void lay_out(fal_training_pass *pass) {
     const fal_params *p = &pass->trainable->params;
     int64_t n = pass->batch.n_tokens;
-    int64_t n_head_rows = n < FAL_TRAINING_HEAD_ROWS ? n : FAL_TRAINING_HEAD_ROWS;
+    int64_t n_head_rows = n < pass->head_rows ? n : pass->head_rows;
     pass->used = 0;
     pass->rope = fal_params_has(p, FAL_FEATURE_ROPE) ? take(pass, n, p->head_dim) : FAL_NONE;
     lay_out_rows(pass);
@@ -160,6 +161,7 @@ static fal_status open_planned(fal_training_pass **out, fal_trainable *t, fal_de
     pass->trainable = t;
     pass->options = *options;
     pass->has_backward = t->has_gradients;
+    pass->head_rows = device ? device->backend->piece_rows : HEAD_ROWS;
     pass->kept = fal_alloc((size_t)t->params.n_layers, sizeof *pass->kept);
     pass->frequency = fal_alloc((size_t)t->params.head_dim / 2, sizeof *pass->frequency);
     fal_status status =
@@ -197,6 +199,10 @@ fal_status fal_training_pass_open(fal_training_pass **out, fal_trainable *traina
                                   fal_device *device, const fal_training_pass_options *options,
                                   fal_error *err) {
     fal_training_pass *pass;
+    *out = NULL;
+    if (device->backend->memory_take && trainable->device != device)
+        return fal_fail(err, FAL_E_BUG, "the model is not in the memory of the %s device",
+                        device->backend->name);
     FAL_TRY(open_planned(out, trainable, device, options, err));
     pass = *out;
     fal_status status = take_memory(pass, device, err);
@@ -228,7 +234,7 @@ fal_status fal_training_pass_bytes(const fal_arch *arch, const fal_params *param
     fal_trainable *shell;
     fal_training_pass *pass;
     FAL_TRY(fal_trainable_open_shell(&shell, arch, params, trainable_options, err));
-    fal_status status = open_planned(&pass, shell, NULL, options, err);
+    fal_status status = open_planned(&pass, shell, shell->device, options, err);
     if (status == FAL_OK)
         *out = pass->memory_bytes + scored_bytes(pass) + sizeof *pass
                + (uint64_t)params->n_layers * sizeof *pass->kept

@@ -33,7 +33,7 @@ typedef struct fal_training_pass_options {
 typedef struct fal_training_pass fal_training_pass;
 
 /* All memory is taken here, but for what the device works in, which it takes with the first batch. trainable and device
- * must outlive it; a context method set later is followed.
+ * must outlive it; a device with memory of its own must be that of the trainable. A context method set later is followed.
  * Fails: ARGUMENT (options), MEMORY. */
 fal_status fal_training_pass_open(fal_training_pass **out, fal_trainable *trainable,
                                   fal_device *device, const fal_training_pass_options *options,

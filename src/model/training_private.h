@@ -20,11 +20,6 @@ typedef struct fal_training_kept {
     fal_tensor low_qkv, low_output, low_up, low_down;
 } fal_training_kept;
 
-/* Rows that the head takes at once: logits of all tokens are never in memory together. */
-enum {
-    FAL_TRAINING_HEAD_ROWS = 256
-};
-
 struct fal_training_pass {
     fal_trainable *trainable;
     fal_queue *queue;
@@ -34,6 +29,8 @@ struct fal_training_pass {
     fal_device *device;
     char *memory; /* of the device; NULL while planning */
     size_t memory_bytes, used;
+    int64_t
+        head_rows; /* that the head takes at once: logits of all tokens are never in memory together */
     fal_training_kept *kept; /* [n_layers] */
     double *frequency; /* [head_dim / 2] of one sequence, for dynamic methods; NULL without rope */
 

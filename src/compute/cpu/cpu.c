@@ -74,5 +74,6 @@ const fal_backend fal_backend_cpu = {
     .queue_open = open_queue,
     .queue_close = close_queue,
     .can_multiply = can_multiply,
+    .piece_rows = 256,
     .ops = &cpu_ops,
 };

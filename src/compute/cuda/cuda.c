@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     WORKSPACE_BYTES = 32 << 20,
@@ -117,6 +118,7 @@ static void close_queue(fal_queue *q) {
     if (own->blas) (void)cublasDestroy(own->blas);
     (void)cudaFree(own->workspace);
     (void)cudaFree(own->scratch);
+    fal_free(own->host_scratch);
     fal_cuda_arrays_release(&own->arrays);
     fal_free(own);
     q->state = NULL;
@@ -170,6 +172,22 @@ void *fal_cuda_scratch(fal_queue *q, const char *operation, size_t bytes) {
     return own->scratch;
 }
 
+void *fal_cuda_host_scratch(fal_queue *q, const char *operation, size_t bytes) {
+    fal_cuda_queue *own = q->state;
+    if (!own->host_scratch || own->host_scratch_bytes < bytes) {
+        fal_free(own->host_scratch);
+        own->host_scratch_bytes = 0;
+        own->host_scratch = fal_alloc_aligned(bytes + 1, 1);
+        if (!own->host_scratch) {
+            fal_queue_fail(q, FAL_E_MEMORY, operation, "out of memory: %zu bytes wanted", bytes);
+            return NULL;
+        }
+        own->host_scratch_bytes = bytes;
+    }
+    memset(own->host_scratch, 0, bytes);
+    return own->host_scratch;
+}
+
 const void *fal_cuda_send(fal_queue *q, const char *operation, const void *array, size_t bytes) {
     fal_cuda_queue *own = q->state;
     void *device = NULL;
@@ -203,5 +221,6 @@ const fal_backend fal_backend_cuda = {
     .memory_take = take_memory,
     .memory_give = give_memory,
     .queue_wait = wait_for_queue,
+    .piece_rows = 4096,
     .ops = &cuda_ops,
 };

@@ -24,8 +24,8 @@ typedef struct fal_cuda_queue {
     fal_cuda_arrays arrays;
     cublasHandle_t blas;
     void *workspace; /* of cuBLAS */
-    void *scratch;
-    size_t scratch_bytes;
+    void *scratch, *host_scratch;
+    size_t scratch_bytes, host_scratch_bytes;
 } fal_cuda_queue;
 
 extern const fal_backend fal_backend_cuda;
@@ -40,6 +40,8 @@ bool fal_cuda_succeeded(fal_queue *q, const char *operation, cudaError_t error);
 /* Memory of the device for one operation, not initialised, until the queue's next operation. NULL: the failure is kept in
  * the queue. */
 void *fal_cuda_scratch(fal_queue *q, const char *operation, size_t bytes);
+/* The same of the host's memory, zeroed. */
+void *fal_cuda_host_scratch(fal_queue *q, const char *operation, size_t bytes);
 
 /* An array of the host on the device, as it is now; NULL: the failure is kept in the queue. */
 const void *fal_cuda_send(fal_queue *q, const char *operation, const void *array, size_t bytes);

@@ -1,5 +1,4 @@
 /* Attention within packed sequences: the tiles of each sequence are listed here. */
-#include "base/alloc.h"
 #include "compute/checks.h"
 #include "compute/cuda/cuda.h"
 
@@ -55,14 +54,11 @@ static bool send_heads(fal_heads *heads, fal_queue *q, const char *operation, co
                          .n_kv_heads = p->n_kv_heads,
                          .head_dim = p->head_dim,
                          .scale = p->scale};
-    fal_tile *tiles = fal_alloc((size_t)heads->n_tiles + 1, sizeof *tiles);
-    if (!tiles) {
-        fal_queue_fail(q, FAL_E_MEMORY, operation, "out of memory");
-        return false;
-    }
+    size_t tile_bytes = (size_t)heads->n_tiles * sizeof *heads->tiles;
+    fal_tile *tiles = fal_cuda_host_scratch(q, operation, tile_bytes);
+    if (!tiles) return false;
     list_tiles(tiles, p);
-    heads->tiles = fal_cuda_send(q, operation, tiles, (size_t)heads->n_tiles * sizeof *tiles);
-    fal_free(tiles);
+    heads->tiles = fal_cuda_send(q, operation, tiles, tile_bytes);
     if (p->alibi_slopes)
         heads->alibi_slopes = fal_cuda_send(q, operation, p->alibi_slopes,
                                             (size_t)p->n_heads * sizeof *p->alibi_slopes);

@@ -1,6 +1,5 @@
 /* Rows of a table, and its gradient: tokens are put in the order of their rows here, and cut into pieces that are added
  * side by side. */
-#include "base/alloc.h"
 #include "compute/checks.h"
 #include "compute/cuda/cuda.h"
 
@@ -57,7 +56,7 @@ static void cut_row(schedule *s, int32_t row) {
     }
 }
 
-/* Fails in the queue: LIMIT, MEMORY. */
+/* In the host's scratch. Fails in the queue: LIMIT, MEMORY. */
 static bool make_schedule(schedule *s, fal_queue *q, const int32_t *rows, int64_t n_tokens,
                           int64_t n_table_rows) {
     if (n_tokens >= INT32_MAX || n_table_rows >= INT32_MAX) {
@@ -67,12 +66,10 @@ static bool make_schedule(schedule *s, fal_queue *q, const int32_t *rows, int64_
     }
     size_t n = (size_t)n_tokens;
     size_t piece_bytes = 2 * n * sizeof *s->pieces, order_bytes = n * sizeof *s->order;
+    size_t begin_bytes = ((size_t)n_table_rows + 1) * sizeof *s->begins;
     char *block =
-        fal_alloc(piece_bytes + order_bytes + ((size_t)n_table_rows + 1) * sizeof *s->begins, 1);
-    if (!block) {
-        fal_queue_fail(q, FAL_E_MEMORY, "embed_gradient", "out of memory");
-        return false;
-    }
+        fal_cuda_host_scratch(q, "embed_gradient", piece_bytes + order_bytes + begin_bytes);
+    if (!block) return false;
     *s = (schedule){.pieces = (fal_embed_piece *)(void *)block,
                     .order = (int32_t *)(void *)(block + piece_bytes),
                     .begins = (int32_t *)(void *)(block + piece_bytes + order_bytes)};
@@ -106,5 +103,4 @@ void fal_cuda_embed_gradient(fal_queue *q, fal_tensor dtable, fal_tensor dy, con
     if (!fal_check_embed_gradient(q, dtable, dy, rows) || dy.n_rows == 0) return;
     if (!make_schedule(&s, q, rows, dy.n_rows, dtable.n_rows)) return;
     add_pieces(q, &s, fal_cuda_view(dtable), fal_cuda_view(dy));
-    fal_free(s.pieces);
 }

@@ -39,5 +39,6 @@ const fal_backend fal_backend_ref = {
     .kernel_set = name_kernels,
     .queue_open = open_queue,
     .queue_close = close_queue,
+    .piece_rows = 256,
     .ops = &ref_ops,
 };

@@ -39,7 +39,6 @@ static void check_weight(fal_trainable *t, const training_variant *v, const fal_
 static void check_variant(const training_variant *v, const char *device_name) {
     static const int64_t lengths[] = {7, 1, 12};
     training_batch drawn;
-    fal_trainable *t = training_model_open(v, 11);
     training_batch_draw(&drawn, &v->params, lengths, 3, 5);
     fal_error error = {0};
     fal_device *device;
@@ -47,6 +46,7 @@ static void check_variant(const training_variant *v, const char *device_name) {
     fal_training_pass_options options = {.max_tokens = 20, .z_loss = v->z_loss};
     float nll[TRAINING_MAX_TOKENS];
     CHECK_OK(fal_device_open(&device, device_name, 2, &error), &error);
+    fal_trainable *t = training_model_open(v, device, 11);
     CHECK_OK(fal_training_pass_open(&pass, t, device, &options, &error), &error);
     CHECK_OK(fal_training_pass_run(pass, &drawn.batch, 1, nll, &error), &error);
     fal_random random = fal_random_seeded(3, 0);
@@ -58,8 +58,8 @@ static void check_variant(const training_variant *v, const char *device_name) {
     }
     assert_true(n_checked >= 8);
     fal_training_pass_close(pass);
-    fal_device_close(device);
     fal_trainable_close(t);
+    fal_device_close(device);
 }
 
 static void test_variants_cpu(void **state) {

@@ -57,10 +57,10 @@ const training_variant *training_variant_at(int index) {
     return v;
 }
 
-fal_trainable *training_model_open(const training_variant *v, uint64_t seed) {
+fal_trainable *training_model_open(const training_variant *v, fal_device *device, uint64_t seed) {
     fal_trainable *t;
     fal_error error = {0};
-    fal_trainable_options options = {.seed = seed, .lora = v->lora};
+    fal_trainable_options options = {.seed = seed, .lora = v->lora, .device = device};
     CHECK_OK(fal_trainable_open_fresh(&t, fal_arch_by_name(v->architecture), &v->params, &options,
                                       &error),
              &error);

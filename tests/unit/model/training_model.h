@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "model/training_pass.h"
+#include "test_device.h"
 
 enum {
     TRAINING_MAX_TOKENS = 64,
@@ -24,8 +25,8 @@ typedef struct training_variant {
 int training_variant_count(void);
 const training_variant *training_variant_at(int index);
 
-/* Opened fresh, then every value drawn anew: no weight is 0 or 1. */
-fal_trainable *training_model_open(const training_variant *v, uint64_t seed);
+/* Opened fresh in the memory of the device (NULL: the host's), then every value drawn anew: no weight is 0 or 1. */
+fal_trainable *training_model_open(const training_variant *v, fal_device *device, uint64_t seed);
 void training_model_zero_gradients(fal_trainable *t);
 
 /* A batch with the arrays it points into. Do not copy. */

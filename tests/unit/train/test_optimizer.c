@@ -65,7 +65,8 @@ static void updates_are_adamw(void **state) {
     for (int d = 0; d < 2; d++) {
         fal_error err = {0};
         fal_device *device = open_device(devices[d]);
-        fal_trainable *t = training_model_open(v, 4), *before = training_model_open(v, 4);
+        fal_trainable *t = training_model_open(v, NULL, 4),
+                      *before = training_model_open(v, NULL, 4);
         fal_optimizer *o = open_optimizer(t, device, &usual);
         for (int64_t step = 1; step <= 5; step++) {
             draw_gradients(t, step);
@@ -84,7 +85,7 @@ static void the_norm_is_that_of_all_gradients(void **state) {
     (void)state;
     fal_error err = {0};
     fal_device *device = open_device("cpu");
-    fal_trainable *t = training_model_open(training_variant_at(2), 4);
+    fal_trainable *t = training_model_open(training_variant_at(2), NULL, 4);
     fal_optimizer *o = open_optimizer(t, device, &usual);
     double sum = 0, norm;
     draw_gradients(t, 1);
@@ -106,7 +107,7 @@ static void the_norm_is_that_of_all_gradients(void **state) {
 static void frozen_weights_have_no_moments(void **state) {
     (void)state;
     fal_device *device = open_device("cpu");
-    fal_trainable *t = training_model_open(training_variant_at(5), 4);
+    fal_trainable *t = training_model_open(training_variant_at(5), NULL, 4);
     fal_optimizer *o = open_optimizer(t, device, &usual);
     for (int i = 0; i < fal_trainable_count(t); i++) {
         const fal_trainable_weight *w = fal_trainable_at(t, i);
@@ -139,7 +140,7 @@ static void numbers_out_of_range_are_refused(void **state) {
     };
 
     fal_device *device = open_device("cpu");
-    fal_trainable *t = training_model_open(training_variant_at(0), 4);
+    fal_trainable *t = training_model_open(training_variant_at(0), NULL, 4);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         fal_optimizer *o;
         fal_error err = {0};

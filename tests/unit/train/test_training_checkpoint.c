@@ -32,7 +32,7 @@ static void fill(saved *s, uint64_t seed) {
 static void open_model(saved *s, int variant, uint64_t seed) {
     const fal_optimizer_options how = {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8};
     fal_error err = {0};
-    s->model = training_model_open(training_variant_at(variant), 3);
+    s->model = training_model_open(training_variant_at(variant), NULL, 3);
     CHECK_OK(fal_optimizer_open(&s->optimizer, s->model, s->device, &how, &err), &err);
     fill(s, seed);
 }

@@ -91,8 +91,9 @@ static inline void tiny_open(tiny_run *r, const training_variant *v, int n_docum
     tiny_documents(&r->documents, n_documents, v->params.n_vocab, 5);
     r->plan = tiny_plan_steps(&r->documents, n_steps);
     r->validation = tiny_plan(&r->documents, TINY_STEP_TOKENS, 1);
-    CHECK_OK(fal_device_open(&r->device, "cpu", n_threads, &err), &err);
-    r->model = training_model_open(v, 3);
+    CHECK_OK(fal_device_open(&r->device, test_device() ? test_device() : "cpu", n_threads, &err),
+             &err);
+    r->model = training_model_open(v, r->device, 3);
     r->subject = (fal_train_subject){.model = r->model,
                                      .device = r->device,
                                      .plan = r->plan,
@@ -119,8 +120,20 @@ static inline void tiny_close(tiny_run *r) {
 /* The model as it was before training. */
 static inline void tiny_again(tiny_run *r) {
     fal_trainable_close(r->model);
-    r->model = training_model_open(r->variant, 3);
+    r->model = training_model_open(r->variant, r->device, 3);
     r->subject.model = r->model;
+}
+
+/* The same on a device of its own with this many threads. */
+static inline void tiny_other_threads(tiny_run *r, int n_threads) {
+    fal_error err = {0};
+    fal_trainable_close(r->model);
+    fal_device_close(r->device);
+    CHECK_OK(fal_device_open(&r->device, test_device() ? test_device() : "cpu", n_threads, &err),
+             &err);
+    r->model = training_model_open(r->variant, r->device, 3);
+    r->subject.model = r->model;
+    r->subject.device = r->device;
 }
 
 static inline void check_same_weights(fal_trainable *a, fal_trainable *b) {
