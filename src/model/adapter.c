@@ -16,6 +16,10 @@
 #include <stdio.h>
 #include <string.h>
 
+enum {
+    MAX_TEXT_BYTES = 1 << 24
+};
+
 /* One weight that the model may have, and what is done to it. */
 typedef struct entry {
     fal_adapter_change change;
@@ -267,83 +271,118 @@ static fal_status take_tensors(fal_adapter *a, fal_error *err) {
     return FAL_OK;
 }
 
+/* ---- the files ---- */
+
+static fal_status take_config(fal_adapter *a, fal_slice text, const char *name, fal_error *err) {
+    FAL_TRY(fal_json_parse(&a->config, text, name, err));
+    fal_status status = check_config(a->config, err);
+    return fal_add_context(err, status, "%s", name);
+}
+
+static fal_status take_context(fal_adapter *a, fal_slice text, const char *name, fal_error *err) {
+    json_t *context = NULL;
+    FAL_TRY(fal_json_parse(&context, text, name, err));
+    fal_status status = fal_rope_settings_from_hf(&a->rope, context, &a->n_context, err);
+    a->has_rope = status == FAL_OK;
+    json_decref(context);
+    return fal_add_context(err, status, "%s", name);
+}
+
+typedef fal_status list_function(fal_checkpoint_list *list, const void *data, size_t length,
+                                 const char *file, fal_error *err);
+
+static fal_status take_file(fal_adapter *a, fal_slice bytes, list_function *list, const char *name,
+                            fal_error *err) {
+    fal_status status = list(&a->list, bytes.data, bytes.length, "tensors", err);
+    if (status == FAL_OK) status = take_tensors(a, err);
+    return fal_add_context(err, status, "%s", name);
+}
+
+static fal_adapter *open_empty(const fal_arch *arch, const fal_params *params) {
+    fal_adapter *a = fal_alloc(1, sizeof *a);
+    if (!a) return NULL;
+    a->arch = arch;
+    a->params = params;
+    return a;
+}
+
+/* Hands the adapter out, or closes it. */
+static fal_status finish(fal_adapter **out, fal_adapter *a, fal_status status) {
+    a->params = NULL;
+    *out = status == FAL_OK ? a : NULL;
+    if (status != FAL_OK) fal_adapter_close(a);
+    return status;
+}
+
+fal_status fal_adapter_parse(fal_adapter **out, const fal_adapter_texts *texts,
+                             const fal_arch *arch, const fal_params *params, fal_error *err) {
+    *out = NULL;
+    fal_adapter *a = open_empty(arch, params);
+    if (!a) return fal_fail_memory(err, sizeof *a);
+    fal_status status = take_config(a, texts->config, FAL_ADAPTER_CONFIG, err);
+    if (status == FAL_OK && texts->context.data)
+        status = take_context(a, texts->context, FAL_ADAPTER_CONTEXT, err);
+    if (status == FAL_OK) status = list_weights(a, err);
+    if (status == FAL_OK)
+        status = take_file(a, texts->tensors, fal_safetensors_read, FAL_ADAPTER_TENSORS, err);
+    return finish(out, a, status);
+}
+
 /* ---- the folder ---- */
 
-static fal_status read_config(fal_adapter *a, const char *directory, fal_error *err) {
-    char *path = fal_path_join(directory, FAL_ADAPTER_CONFIG);
-    if (!path) return fal_fail_memory(err, strlen(directory));
-    fal_status status = fal_json_read_file(&a->config, path, err);
-    if (status == FAL_OK) {
-        status = check_config(a->config, err);
-        fal_add_context(err, status, "%s", path);
-    }
-    fal_free(path);
-    return status;
-}
+typedef fal_status take_function(fal_adapter *a, fal_slice text, const char *name, fal_error *err);
 
-static fal_status read_context(fal_adapter *a, const char *directory, fal_error *err) {
-    char *path = fal_path_join(directory, FAL_ADAPTER_CONTEXT);
+static fal_status read_text(fal_adapter *a, const char *directory, const char *name,
+                            bool is_optional, take_function *take, fal_error *err) {
+    char *path = fal_path_join(directory, name), *text = NULL;
+    size_t length;
     if (!path) return fal_fail_memory(err, strlen(directory));
     fal_status status = FAL_OK;
-    if (fal_file_exists(path)) {
-        json_t *context = NULL;
-        status = fal_json_read_file(&context, path, err);
-        if (status == FAL_OK) {
-            status = fal_rope_settings_from_hf(&a->rope, context, &a->n_context, err);
-            fal_add_context(err, status, "%s", path);
-        }
-        a->has_rope = status == FAL_OK;
-        json_decref(context);
+    if (!is_optional || fal_file_exists(path)) {
+        status = fal_file_read(&text, &length, path, MAX_TEXT_BYTES, err);
+        if (status == FAL_OK) status = take(a, (fal_slice){text, length}, path, err);
     }
+    fal_free(text);
     fal_free(path);
     return status;
 }
 
+/* Of the files that hold tensors the first that is there. */
+static const struct {
+    const char *name;
+    list_function *list;
+} tensor_files[] = {
+    {FAL_ADAPTER_TENSORS, fal_safetensors_read},
+    {"adapter_model.bin", fal_torch_file_read },
+};
+
 static fal_status read_tensors(fal_adapter *a, const char *directory, fal_error *err) {
-    static const char binary[] = "adapter_model.bin";
-    const char *name = FAL_ADAPTER_TENSORS;
-    char *path = fal_path_join(directory, name);
-    if (path && !fal_file_exists(path)) {
-        char *other = fal_path_join(directory, binary);
-        bool is_binary = other && fal_file_exists(other);
-        fal_free(is_binary ? path : other);
-        if (is_binary) {
-            path = other;
-            name = binary;
-        }
+    for (size_t i = 0; i < sizeof tensor_files / sizeof *tensor_files; i++) {
+        char *path = fal_path_join(directory, tensor_files[i].name);
+        if (!path) return fal_fail_memory(err, strlen(directory));
+        bool is_there = fal_file_exists(path);
+        fal_status status = is_there ? fal_mapping_open(&a->mapping, path, err) : FAL_OK;
+        const fal_slice bytes = {a->mapping.data, a->mapping.length};
+        if (is_there && status == FAL_OK)
+            status = take_file(a, bytes, tensor_files[i].list, path, err);
+        fal_free(path);
+        if (is_there) return status;
     }
-    if (!path) return fal_fail_memory(err, strlen(directory));
-    fal_status status = fal_mapping_open(&a->mapping, path, err);
-    if (status == FAL_OK) {
-        status =
-            name == binary
-                ? fal_torch_file_read(&a->list, a->mapping.data, a->mapping.length, name, err)
-                : fal_safetensors_read(&a->list, a->mapping.data, a->mapping.length, name, err);
-        if (status == FAL_OK) status = take_tensors(a, err);
-        fal_add_context(err, status, "%s", path);
-    }
-    fal_free(path);
-    return status;
+    return fal_fail(err, FAL_E_NOT_FOUND, "'%s' holds neither %s nor %s", directory,
+                    tensor_files[0].name, tensor_files[1].name);
 }
 
 fal_status fal_adapter_open(fal_adapter **out, const char *directory, const fal_arch *arch,
                             const fal_params *params, fal_error *err) {
     *out = NULL;
-    fal_adapter *a = fal_alloc(1, sizeof *a);
+    fal_adapter *a = open_empty(arch, params);
     if (!a) return fal_fail_memory(err, sizeof *a);
-    a->arch = arch;
-    a->params = params;
-    fal_status status;
-    FAL_TRY_OUT(read_config(a, directory, err));
-    FAL_TRY_OUT(read_context(a, directory, err));
-    FAL_TRY_OUT(list_weights(a, err));
-    FAL_TRY_OUT(read_tensors(a, directory, err));
-    a->params = NULL;
-    *out = a;
-    return FAL_OK;
-out:
-    fal_adapter_close(a);
-    return status;
+    fal_status status = read_text(a, directory, FAL_ADAPTER_CONFIG, false, take_config, err);
+    if (status == FAL_OK)
+        status = read_text(a, directory, FAL_ADAPTER_CONTEXT, true, take_context, err);
+    if (status == FAL_OK) status = list_weights(a, err);
+    if (status == FAL_OK) status = read_tensors(a, directory, err);
+    return finish(out, a, status);
 }
 
 void fal_adapter_close(fal_adapter *a) {

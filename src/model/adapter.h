@@ -37,6 +37,15 @@ typedef struct fal_adapter fal_adapter;
  *   IO, MEMORY. */
 fal_status fal_adapter_open(fal_adapter **out, const char *directory, const fal_arch *arch,
                             const fal_params *params, fal_error *err);
+
+/* The contents of an adapter's files; context.data is NULL where there is none. tensors is safetensors. */
+typedef struct fal_adapter_texts {
+    fal_slice config, context, tensors;
+} fal_adapter_texts;
+
+/* As fal_adapter_open, from memory; texts->tensors is borrowed until close. */
+fal_status fal_adapter_parse(fal_adapter **out, const fal_adapter_texts *texts,
+                             const fal_arch *arch, const fal_params *params, fal_error *err);
 void fal_adapter_close(fal_adapter *a);
 
 /* By the weight's name in GGUF files; NULL: the weight stays as it is. */

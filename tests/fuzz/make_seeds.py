@@ -214,8 +214,47 @@ def write_importance():
     write("importance", seeds)
 
 
+def adapter(tensors, config=b'{"lora_alpha": 4}', context=b""):
+    """tensors: name -> shape, all F32."""
+    header, offset = {}, 0
+    for name, shape in tensors.items():
+        n = 4
+        for extent in shape:
+            n *= extent
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + n]}
+        offset += n
+    blob = json.dumps(header).encode()
+    return config + b"\0" + context + b"\0" + struct.pack("<Q", len(blob)) + blob + bytes(offset)
+
+
+def write_adapters():
+    base = "base_model.model.transformer.h.1."
+    qkv, up = base + "self_attention.query_key_value", base + "mlp.dense_h_to_4h"
+    pair = {qkv + ".lora_A.weight": [2, 16], qkv + ".lora_B.weight": [32, 2]}
+    norm = {"base_model.model.transformer.ln_f.weight": [16]}
+    patterns = b'{"lora_alpha": 4, "use_rslora": true, "alpha_pattern": {"query_key_value": 2}, "peft_type": "LORA", "bias": "none"}'
+    seeds = {
+        "pair": adapter(pair), "whole": adapter(norm), "both": adapter({**pair, **norm}), "patterns": adapter(pair, patterns),
+        "named": adapter({up + ".lora_A.default.weight": [1, 16], up + ".lora_B.default.weight": [24, 1]}),
+        "saved": adapter({"base_model.model.lm_head.modules_to_save.default.weight": [8, 16]}),
+        "bare": adapter({name.replace("transformer.", ""): shape for name, shape in pair.items()}),
+        "context": adapter(pair, context=b'{"max_position_embeddings": 256, "rope_scaling": {"type": "ntk_yarn", "factor": 4.0, '
+                                         b'"original_max_position_embeddings": 64}}'),
+        "no_b": adapter({qkv + ".lora_A.weight": [2, 16]}), "rank": adapter({**pair, qkv + ".lora_B.weight": [32, 3]}),
+        "shape": adapter({**pair, qkv + ".lora_A.weight": [2, 15]}), "vector": adapter({
+            "base_model.model.transformer.ln_f.lora_A.weight": [1, 16], "base_model.model.transformer.ln_f.lora_B.weight": [1, 1]}),
+        "dora": adapter(pair, b'{"lora_alpha": 4, "use_dora": true}'), "kind": adapter(pair, b'{"peft_type": "IA3"}'),
+        "no_alpha": adapter(pair, b"{}"), "pissa": adapter(pair, b'{"lora_alpha": 1, "init_lora_weights": "pissa"}'),
+        "expression": adapter(pair, b'{"lora_alpha": 1, "alpha_pattern": {"h.[01]": 1}}'), "nothing": adapter({}),
+        "unknown": adapter({"base_model.model.transformer.h.2.mlp.dense_h_to_4h.lora_A.weight": [1, 16]}),
+        "prefix": adapter({"lora_A.weight": [1, 1]}), "empty": b"", "far_context": adapter(pair, context=b'{"rope_theta": -1}'),
+    }
+    write("adapter", seeds)
+
+
 write_gguf()
 write_safetensors()
 write_torch_files()
 write_pickles()
 write_importance()
+write_adapters()
