@@ -8,9 +8,12 @@
 #include "cli/config_file.h"
 #include "cli/json_output.h"
 #include "cli/train_report.h"
+#include "convert/to_hf.h"
 #include "model/adapter.h"
 
 #include <stdio.h>
+
+static const char FILE_NAME[] = "model.gguf";
 
 static const fal_argument arguments[] = {
     {"CONFIG", FAL_OPTION_FILE, NULL, false, "a YAML file whose keys are options"},
@@ -110,6 +113,20 @@ static fal_status write_adapter(const job *j, const char *path, fal_error *err) 
     return fal_trainable_write_adapter(j->model, j->choice->model, path, true, err);
 }
 
+/* Made of the file, which is written before. */
+static fal_status write_folder(const job *j, const char *path, fal_error *err) {
+    static const fal_log silent = {0};
+    const fal_to_hf_options options = {.n_threads = j->choice->n_threads, .replaces = true};
+    fal_source *source = NULL;
+    char *file = fal_path_join(j->choice->out, FILE_NAME);
+    fal_status status =
+        file ? fal_source_open(&source, file, false, &silent, err) : fal_fail_memory(err, 0);
+    if (status == FAL_OK) status = fal_write_hf_folder(source, path, &options, err);
+    fal_source_close(source);
+    fal_free(file);
+    return status;
+}
+
 typedef fal_status output_writer(const job *j, const char *path, fal_error *err);
 
 static fal_status write_output(const job *j, const char *name, output_writer *write,
@@ -124,7 +141,8 @@ static fal_status write_output(const job *j, const char *name, output_writer *wr
 
 /* The model in the forms that others read. */
 static fal_status write_outputs(const job *j, fal_error *err) {
-    FAL_TRY(write_output(j, "model.gguf", write_gguf, err));
+    FAL_TRY(write_output(j, FILE_NAME, write_gguf, err));
+    FAL_TRY(write_output(j, "hf", write_folder, err));
     return j->choice->lora_rank > 0 ? write_output(j, "adapter", write_adapter, err) : FAL_OK;
 }
 
@@ -177,8 +195,9 @@ const fal_command fal_command_train = {
         "readers; recognised from the first record otherwise), group, weight (within its group), overlong (cut, drop, "
         "middle, left), min-tokens, language, top-answers. Groups are mixed by tokens: short-chat 50, long-context 45, "
         "web-text 5, unless --group says otherwise; groups without data are left out.\n\n"
-        "DIR holds log.jsonl with a line for each step, curves.svg, checkpoints step-N, and at the end model.gguf, with LoRA also adapter, which falconer merge folds into a model. Ctrl-C "
-        "saves and ends; --resume goes on, with the same result to the last bit, whatever the number of threads.",
+        "DIR holds log.jsonl with a line for each step, curves.svg, checkpoints step-N, and at the end model.gguf, the same as a "
+        "Hugging Face folder in hf, and with LoRA also adapter, which falconer merge folds into a model. Ctrl-C saves and "
+        "ends; --resume goes on, with the same result to the last bit, whatever the number of threads.",
     .arguments = arguments,
     .groups = fal_train_option_groups,
     .examples = examples,
