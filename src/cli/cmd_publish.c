@@ -86,10 +86,20 @@ typedef struct state {
     bool quiet;
 } state;
 
+/* NULL: bytes. */
 static const char *unit_of(const char *what) {
-    if (strncmp(what, "computing", 9) == 0 || strncmp(what, "timing", 6) == 0) return NULL;
-    return strncmp(what, "measuring", 9) == 0 || strncmp(what, "calibrating", 11) == 0 ? "tokens"
-                                                                                       : "weights";
+    static const struct {
+        const char *step, *unit;
+    } units[] = {
+        {"computing",   NULL    },
+        {"timing",      "files" },
+        {"measuring",   "tokens"},
+        {"calibrating", "tokens"},
+    };
+
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strncmp(what, units[i].step, strlen(units[i].step)) == 0) return units[i].unit;
+    return "weights";
 }
 
 static bool on_progress(void *user, const char *what, uint64_t n_done, uint64_t n_total) {
@@ -226,8 +236,9 @@ const fal_command fal_command_publish = {
         "NAME.TYPE.gguf, with their quality, speed and memory as measured, SHA256SUMS, and a model card (README.md) with "
         "the license, languages, data sets and tags of the original card, which it ends with.\n\n"
         "Quality is perplexity, Kullback-Leibler divergence and agreement of the most probable token, against the model "
-        "in full precision, on the text given by --text. The numbers also go to measurements.json, the plot to "
-        "quality.svg if gnuplot is installed.\n\n"
+        "in full precision, on the text given by --text. Speed and memory are those of a process of its own for each file: "
+        "memory is the most that it held with all weights touched and the whole context in use. The numbers also go to "
+        "measurements.json, the plot to quality.svg if gnuplot is installed.\n\n"
         "An interrupted set goes on with what is finished: files that are whole and made of the same source in the same "
         "way are kept, and so are measurements of the same files on the same text.\n\n"
         "Without --types the set is Q2_K Q3_K_S Q3_K_M Q3_K_L Q4_0 Q4_1 Q4_K_S Q4_K_M Q5_0 Q5_1 Q5_K_S Q5_K_M Q6_K Q8_0. "

@@ -286,7 +286,10 @@ static const fal_source_kind folder_kind = {close_folder,   read_rows,  forget_r
 static fal_status read_vocabulary(folder *c, const char *directory, fal_error *err) {
     fal_vocabulary v = {0};
     fal_status status = fal_tokenizer_json_read(&v, directory, c->params.n_vocab, err);
-    if (status == FAL_E_NOT_FOUND && !c->has_weights) return FAL_OK;
+    if (status == FAL_E_NOT_FOUND && !c->has_weights) {
+        notice(c, "there is no tokenizer.json: real files are larger by their vocabulary");
+        return FAL_OK;
+    }
     if (status == FAL_OK) {
         status = fal_tokenizer_from_vocabulary(&c->tokenizer, &v, err);
         fal_add_context(err, status, "%s/tokenizer.json", c->directory_name);
