@@ -175,6 +175,7 @@ static void check_rotation(fal_kernelcheck *c, int n_heads, int head_dim, int tu
     int n = n_heads * head_dim, half = head_dim / 2;
     float *x = calloc((size_t)n, sizeof *x);
     float table[256];
+    bool is_back = strcmp(c->kernel, "rope_gradient_row") == 0;
     if (!x) exit(1);
     kernelcheck_find(c, c->set, &kernel);
     kernelcheck_case(c, "%d heads of %d", n_heads, head_dim);
@@ -190,7 +191,8 @@ static void check_rotation(fal_kernelcheck *c, int n_heads, int head_dim, int tu
     for (int i = 0; i < n; i++) {
         int at = i % head_dim, pair = at % half;
         double a = (double)x[i - at + pair], b = (double)x[i - at + pair + half];
-        double cosine = (double)table[pair], sine = (double)table[pair + half];
+        double cosine = (double)table[pair], sine = is_back ? -1.0 : 1.0;
+        sine *= (double)table[pair + half];
         double expected = at < half ? a * cosine - b * sine : b * cosine + a * sine;
         expect(c, i, floats_of(&rows)[i], expected,
                2.0 * (double)FLT_EPSILON * (fabs(a) + fabs(b)));

@@ -32,6 +32,17 @@ fal_kernelcheck_part check_fal_rope_kernel;
 fal_kernelcheck_part check_fal_to_f16_kernel;
 fal_kernelcheck_part check_fal_attend_kernel;
 fal_kernelcheck_part check_fal_attend_join_kernel;
+fal_kernelcheck_part check_fal_tile_kernel;
+fal_kernelcheck_part check_fal_transpose_kernel;
+fal_kernelcheck_part check_fal_softmax_tile_kernel;
+fal_kernelcheck_part check_fal_softmax_gradient_tile_kernel;
+fal_kernelcheck_part check_fal_scale_kernel;
+fal_kernelcheck_part check_fal_dot_kernel;
+fal_kernelcheck_part check_fal_gradient_kernel;
+fal_kernelcheck_part check_fal_layer_norm_gradient_kernel;
+fal_kernelcheck_part check_fal_exp_kernel;
+fal_kernelcheck_part check_fal_square_sum_kernel;
+fal_kernelcheck_part check_fal_adamw_kernel;
 
 /* Prints speeds of products and encoders of every set as JSON, one line each. */
 void kernelcheck_bench(const fal_kernel_set *const *sets, int n_sets, const char *filter);

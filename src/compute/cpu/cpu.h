@@ -18,8 +18,8 @@ typedef struct fal_cpu_state {
 /* What an operation uses its scratch for; one buffer each. */
 enum {
     FAL_CPU_SCRATCH_ACTIVATIONS, /* activations in the partner type of the weights */
-    FAL_CPU_SCRATCH_THREADS,     /* attention: what each thread works in */
-    FAL_CPU_SCRATCH_PARTS,       /* attention: partial results before they are joined */
+    FAL_CPU_SCRATCH_THREADS,     /* what each thread works in */
+    FAL_CPU_SCRATCH_PARTS,       /* partial results before they are joined */
     FAL_CPU_SCRATCH_SEGMENTS,    /* attention: how the work of each segment is cut */
     FAL_CPU_SCRATCH_COUNT
 };

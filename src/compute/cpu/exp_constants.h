@@ -43,5 +43,9 @@
 /* GELU by tanh is x / (1 + exp(-(GELU_A x + GELU_B x^3))): 2 sqrt(2 / pi), and that times 0.044715. */
 #define FAL_GELU_A 1.5957691216f
 #define FAL_GELU_B 0.0713548163f
+/* Beyond it exp(-(GELU_A x + GELU_B x^3)) is 0 in f32. */
+#define FAL_GELU_FAR 10.0f
+/* 1 / sqrt(2 pi), the normal distribution's density at 0. */
+#define FAL_NORMAL_DENSITY 0.3989422804f
 
 #endif

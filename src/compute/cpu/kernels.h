@@ -7,6 +7,7 @@
 
 #include "base/cpu.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -95,6 +96,90 @@ typedef void fal_attend_kernel(const fal_attend_span *span);
 typedef void fal_attend_join_kernel(float *sums, float *largest, float *total,
                                     const float *more_sums, float more_largest, float more_total,
                                     int64_t n);
+
+/* One small product: y[i, j] = sum over k of a[i, k] * b[k, j], added to y with is_added. Each sum begins at 0 and adds up
+ * in ascending k in one chain, whatever the number of rows and columns.
+ *   a  element [i, k] at a + i * a_row + k * a_column
+ *   b  row k at b + k * b_stride, columns dense
+ *   y  row i at y + i * y_stride, columns dense */
+typedef struct fal_tile {
+    const float *a;
+    int64_t a_row, a_column;
+    const float *b;
+    int64_t b_stride;
+    float *y;
+    int64_t y_stride;
+    int n_rows, n_cols, n_terms;
+    bool is_added;
+} fal_tile;
+
+/* Rows and columns that a set computes at once at best: callers who pack, pack panels of these. */
+enum {
+    FAL_TILE_ROWS = 6,
+    FAL_TILE_COLUMNS = 16
+};
+
+typedef void fal_tile_kernel(const fal_tile *t);
+
+/* y[column * y_stride + row] = x[row * x_stride + column]. */
+typedef void fal_transpose_kernel(float *y, int64_t y_stride, const float *x, int64_t x_stride,
+                                  int64_t n_rows, int64_t n_cols);
+
+/* A tile of scores of attention over packed sequences, one row for each key. Key j is visible to query i if j <= i + offset:
+ * offset is the first query's position minus the first key's. All arrays of queries, and rows of scores, hold n_queries
+ * rounded up to a multiple of 8, of which the rest may be read and written. What is not visible is never looked at. */
+typedef struct fal_softmax_tile {
+    float *
+        scores; /* [n_keys, stride] query times key; out: exp(score - largest), 0 where not visible */
+    int64_t stride;
+    int n_keys, n_queries, offset;
+    float scale, slope; /* a score is scale * product + slope * (key's - query's position) */
+    float *largest;     /* [n_queries] of the scores so far; before the first tile -infinity */
+    float *total;      /* [n_queries] sum so far of exp(score - largest); before the first tile 0 */
+    float *correction; /* [n_queries] out: what sums of earlier tiles are to be multiplied by */
+} fal_softmax_tile;
+
+/* Every query sees a key of this tile or of an earlier one. */
+typedef void fal_softmax_tile_kernel(const fal_softmax_tile *t);
+
+/* The same tile on the way back. */
+typedef struct fal_softmax_gradient_tile {
+    float *scores;    /* [n_keys, stride] query times key; out: the weights exp(score - log_sum) */
+    float *gradients; /* [n_keys, stride] dout times value; out: scale * weight * (that - mean) */
+    int64_t stride;
+    int n_keys, n_queries, offset;
+    float scale, slope;
+    const float *log_sums, *means; /* [n_queries]; mean is dout times out */
+} fal_softmax_gradient_tile;
+
+typedef void fal_softmax_gradient_tile_kernel(const fal_softmax_gradient_tile *t);
+
+/* y may be x. */
+typedef void fal_scale_kernel(float *y, const float *x, float factor, int64_t n);
+
+typedef float fal_dot_kernel(const float *a, const float *b, int64_t n);
+
+/* dx may be dy. */
+typedef void fal_gradient_kernel(float *dx, const float *dy, const float *x, int64_t n);
+
+/* Adds to dx, dweight and dbias, all [n], what dy makes of a row x of layer_norm. */
+typedef void fal_layer_norm_gradient_kernel(float *dx, float *dweight, float *dbias,
+                                            const float *dy, const float *x, const float *weight,
+                                            int64_t n, float epsilon);
+
+/* y = exp(x - *largest), *total their sum; y may be x. A number that is none makes the total none. */
+typedef void fal_exp_kernel(float *y, const float *x, int64_t n, float *largest, double *total);
+
+typedef double fal_square_sum_kernel(const float *x, int64_t n);
+
+/* g = dw * gradient_scale; m = beta1 m + rest1 g; v = beta2 v + rest2 g^2; w = decay w - rate m / (sqrt(v) root + epsilon) */
+typedef struct fal_adamw_step {
+    float gradient_scale, beta1, rest1, beta2, rest2;
+    float rate, root, epsilon, decay;
+} fal_adamw_step;
+
+typedef void fal_adamw_kernel(float *w, float *m, float *v, const float *dw,
+                              const fal_adamw_step *step, int64_t n);
 
 typedef struct fal_kernel_set {
     const char *name; /* of the highest set it draws on: "avx2" */

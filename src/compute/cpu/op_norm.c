@@ -3,7 +3,6 @@
 #include "compute/checks.h"
 #include "compute/cpu/cpu.h"
 
-#include <math.h>
 #include <string.h>
 
 typedef struct norm_work {
@@ -42,65 +41,42 @@ typedef struct norm_gradient_work {
     const float *weight;
     float epsilon;
     float *sums; /* [n_blocks, 2, n_cols]: of the weight, of the bias */
+    fal_layer_norm_gradient_kernel *kernel;
 } norm_gradient_work;
-
-static void differentiate_row(const norm_gradient_work *work, int64_t token, float *dweight,
-                              float *dbias) {
-    const float *x = fal_tensor_f32_row(work->x, token), *dy = fal_tensor_f32_row(work->dy, token);
-    float *dx = fal_tensor_f32_row(work->dx, token);
-    int64_t n = work->x.n_cols;
-    double sum = 0.0, squares = 0.0, sum_g = 0.0, sum_gu = 0.0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)x[i];
-    double mean = sum / (double)n;
-    for (int64_t i = 0; i < n; i++)
-        squares += ((double)x[i] - mean) * ((double)x[i] - mean);
-    double factor = 1.0 / sqrt(squares / (double)n + (double)work->epsilon);
-    for (int64_t i = 0; i < n; i++) {
-        float unit = (float)(((double)x[i] - mean) * factor), g = dy[i] * work->weight[i];
-        sum_g += (double)g;
-        sum_gu += (double)g * (double)unit;
-        dweight[i] += dy[i] * unit;
-        dbias[i] += dy[i];
-    }
-    float mean_g = (float)(sum_g / (double)n), mean_gu = (float)(sum_gu / (double)n);
-    for (int64_t i = 0; i < n; i++) {
-        float unit = (float)(((double)x[i] - mean) * factor), g = dy[i] * work->weight[i];
-        dx[i] += (float)factor * (g - mean_g - unit * mean_gu);
-    }
-}
 
 static void differentiate_blocks(void *argument, int64_t begin, int64_t end) {
     const norm_gradient_work *work = argument;
     int64_t n = work->x.n_cols;
     for (int64_t block = begin; block < end; block++) {
+        int64_t first = block * BLOCK,
+                last = first + BLOCK < work->x.n_rows ? first + BLOCK : work->x.n_rows;
         float *sums = work->sums + block * 2 * n;
         memset(sums, 0, (size_t)(2 * n) * sizeof *sums);
-        for (int64_t token = block * BLOCK; token < (block + 1) * BLOCK && token < work->x.n_rows;
-             token++)
-            differentiate_row(work, token, sums, sums + n);
-    }
-}
-
-static void add_blocks(fal_tensor to, const float *sums, int64_t n_blocks) {
-    if (!fal_tensor_is_given(to)) return;
-    float *y = fal_tensor_f32_row(to, 0);
-    for (int64_t block = 0; block < n_blocks; block++) {
-        for (int64_t i = 0; i < to.n_cols; i++)
-            y[i] += sums[block * 2 * to.n_cols + i];
+        for (int64_t token = first; token < last; token++)
+            work->kernel(fal_tensor_f32_row(work->dx, token), sums, sums + n,
+                         fal_tensor_f32_row(work->dy, token), fal_tensor_f32_row(work->x, token),
+                         work->weight, n, work->epsilon);
     }
 }
 
 void fal_cpu_layer_norm_gradient(fal_queue *q, fal_tensor dx, fal_tensor dweight, fal_tensor dbias,
                                  fal_tensor dy, fal_tensor x, fal_tensor weight, float epsilon) {
     if (!fal_check_layer_norm_gradient(q, dx, dweight, dbias, dy, x, weight, epsilon)) return;
-    norm_gradient_work work = {
-        .dx = dx, .dy = dy, .x = x, .weight = fal_tensor_f32_row(weight, 0), .epsilon = epsilon};
-    int64_t n_blocks = (x.n_rows + BLOCK - 1) / BLOCK;
+    norm_gradient_work work = {.dx = dx,
+                               .dy = dy,
+                               .x = x,
+                               .weight = fal_tensor_f32_row(weight, 0),
+                               .epsilon = epsilon,
+                               .kernel = fal_cpu_kernels(q)->layer_norm_gradient_row};
+    int64_t n = x.n_cols, n_blocks = (x.n_rows + BLOCK - 1) / BLOCK;
     work.sums = fal_cpu_scratch(q, FAL_CPU_SCRATCH_PARTS,
-                                (size_t)(n_blocks * 2 * x.n_cols + 1) * sizeof(float));
+                                (size_t)(n_blocks * 2 * n + 1) * sizeof *work.sums);
     if (!work.sums) return;
     fal_pool_for(fal_cpu_pool(q), n_blocks, 1, differentiate_blocks, &work);
-    add_blocks(dweight, work.sums, n_blocks);
-    add_blocks(dbias, work.sums + x.n_cols, n_blocks);
+    fal_add_kernel *add = fal_cpu_kernels(q)->add_row;
+    for (int64_t block = 0; block < n_blocks; block++) {
+        const float *sums = work.sums + block * 2 * n;
+        if (fal_tensor_is_given(dweight)) add(dweight.data, dweight.data, sums, n);
+        if (fal_tensor_is_given(dbias)) add(dbias.data, dbias.data, sums + n, n);
+    }
 }

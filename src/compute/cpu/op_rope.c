@@ -51,24 +51,8 @@ void fal_cpu_rope(fal_queue *q, fal_tensor x, fal_tensor table, int n_heads) {
     fal_pool_for(fal_cpu_pool(q), x.n_rows, 8, rotate_tokens, &work);
 }
 
-static void rotate_back(void *argument, int64_t begin, int64_t end) {
-    const rope_work *work = argument;
-    int64_t head_dim = work->table.n_cols, half = head_dim / 2;
-    for (int64_t token = begin; token < end; token++) {
-        const float *cosine = fal_tensor_f32_row(work->table, token), *sine = cosine + half;
-        for (int head = 0; head < work->n_heads; head++) {
-            float *a = fal_tensor_f32_row(work->x, token) + head * head_dim, *b = a + half;
-            for (int64_t i = 0; i < half; i++) {
-                float first = a[i], second = b[i];
-                a[i] = first * cosine[i] + second * sine[i];
-                b[i] = second * cosine[i] - first * sine[i];
-            }
-        }
-    }
-}
-
 void fal_cpu_rope_gradient(fal_queue *q, fal_tensor dx, fal_tensor table, int n_heads) {
     if (!fal_check_rope_gradient(q, dx, table, n_heads)) return;
-    rope_work work = {dx, table, n_heads, NULL};
-    fal_pool_for(fal_cpu_pool(q), dx.n_rows, 8, rotate_back, &work);
+    rope_work work = {dx, table, n_heads, fal_cpu_kernels(q)->rope_gradient_row};
+    fal_pool_for(fal_cpu_pool(q), dx.n_rows, 8, rotate_tokens, &work);
 }

@@ -11,6 +11,7 @@ enum {
 typedef struct column_work {
     fal_tensor to, from;
     const int32_t *rows; /* NULL: all go to row 0 */
+    fal_add_kernel *add;
 } column_work;
 
 /* to[rows[token]] += from[token] for a range of blocks of columns. */
@@ -19,14 +20,13 @@ static void add_columns(void *argument, int64_t begin, int64_t end) {
     int64_t first = begin * COLUMNS, last = end * COLUMNS;
     if (last > work->from.n_cols) last = work->from.n_cols;
     for (int64_t token = 0; token < work->from.n_rows; token++) {
-        float *to = fal_tensor_f32_row(work->to, work->rows ? work->rows[token] : 0);
-        const float *from = fal_tensor_f32_row(work->from, token);
-        for (int64_t i = first; i < last; i++)
-            to[i] += from[i];
+        float *to = fal_tensor_f32_row(work->to, work->rows ? work->rows[token] : 0) + first;
+        work->add(to, to, fal_tensor_f32_row(work->from, token) + first, last - first);
     }
 }
 
 static void run_columns(fal_queue *q, column_work *work) {
+    work->add = fal_cpu_kernels(q)->add_row;
     fal_pool_for(fal_cpu_pool(q), (work->from.n_cols + COLUMNS - 1) / COLUMNS, 1, add_columns,
                  work);
 }
@@ -45,6 +45,7 @@ typedef struct square_work {
     fal_tensor x;
     int64_t parts_per_row;
     double *sums; /* [n_rows * parts_per_row] */
+    fal_square_sum_kernel *kernel;
 } square_work;
 
 static void sum_parts(void *argument, int64_t begin, int64_t end) {
@@ -52,22 +53,21 @@ static void sum_parts(void *argument, int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; part++) {
         const float *row = fal_tensor_f32_row(work->x, part / work->parts_per_row);
         int64_t first = part % work->parts_per_row * PART;
-        int64_t last = first + PART < work->x.n_cols ? first + PART : work->x.n_cols;
-        double sum = 0.0;
-        for (int64_t i = first; i < last; i++)
-            sum += (double)row[i] * (double)row[i];
-        work->sums[part] = sum;
+        int64_t rest = work->x.n_cols - first;
+        work->sums[part] = work->kernel(row + first, rest < PART ? rest : PART);
     }
 }
 
 void fal_cpu_square_sum(fal_queue *q, double *sum, fal_tensor x) {
     if (!fal_check_square_sum(q, sum, x)) return;
-    square_work work = {.x = x, .parts_per_row = (x.n_cols + PART - 1) / PART};
+    square_work work = {.x = x,
+                        .parts_per_row = (x.n_cols + PART - 1) / PART,
+                        .kernel = fal_cpu_kernels(q)->square_sum_row};
     int64_t n_parts = x.n_rows * work.parts_per_row;
     work.sums =
         fal_cpu_scratch(q, FAL_CPU_SCRATCH_PARTS, (size_t)(n_parts + 1) * sizeof *work.sums);
     if (!work.sums) return;
-    fal_pool_for(fal_cpu_pool(q), n_parts, 16, sum_parts, &work);
+    fal_pool_for(fal_cpu_pool(q), n_parts, 1 + PART / x.n_cols, sum_parts, &work);
     *sum = 0.0;
     for (int64_t part = 0; part < n_parts; part++)
         *sum += work.sums[part];

@@ -1,7 +1,7 @@
 /* Rows of activations in plain C: normalisation, sums, GELU, rotation, rounding to f16. */
 #include "base/half.h"
 #include "compute/cpu/kernels.h"
-#include "compute/cpu/portable/exp.h"
+#include "compute/cpu/portable/gelu.h"
 
 #include <math.h>
 
@@ -39,42 +39,10 @@ void fal_add_row_portable(float *y, const float *a, const float *b, int64_t n) {
         y[i] = a[i] + b[i];
 }
 
-/* x P(x), where P(x) is the normal distribution; exp(-a^2 / 2) from the exact square, whose rounding would show. */
-static inline float gelu_erf(float x) {
-    float a = fabsf(x);
-    a = a > FAL_TAIL_LARGEST ? FAL_TAIL_LARGEST : a;
-    float t = 1.0f / (1.0f + FAL_TAIL_STEP * a);
-    float quotient = FAL_TAIL_T9 * t + FAL_TAIL_T8;
-    quotient = quotient * t + FAL_TAIL_T7;
-    quotient = quotient * t + FAL_TAIL_T6;
-    quotient = quotient * t + FAL_TAIL_T5;
-    quotient = quotient * t + FAL_TAIL_T4;
-    quotient = quotient * t + FAL_TAIL_T3;
-    quotient = quotient * t + FAL_TAIL_T2;
-    quotient = quotient * t + FAL_TAIL_T1;
-    quotient = quotient * t + FAL_TAIL_T0;
-    float square = a * a;
-    float lost = (float)((double)a * (double)a - (double)square);
-    float e = exp_nonpositive(-0.5f * square);
-    float tail = (e - e * (0.5f * lost)) * (quotient * t);
-    float slope = FAL_MIDDLE_M5 * square + FAL_MIDDLE_M4;
-    slope = slope * square + FAL_MIDDLE_M3;
-    slope = slope * square + FAL_MIDDLE_M2;
-    slope = slope * square + FAL_MIDDLE_M1;
-    slope = slope * square + FAL_MIDDLE_M0;
-    float side = x < 0.0f ? tail : 1.0f - tail;
-    return x * (a < FAL_MIDDLE_LARGEST ? 0.5f + x * slope : side);
-}
-
 void fal_gelu_erf_row_portable(float *y, const float *x, int64_t n) {
+    float slope;
     for (int64_t i = 0; i < n; i++)
-        y[i] = gelu_erf(x[i]);
-}
-
-static inline float gelu_tanh(float x) {
-    float z = x * (FAL_GELU_A + FAL_GELU_B * (x * x));
-    float e = exp_nonpositive(-fabsf(z));
-    return x * ((x < 0.0f ? e : 1.0f) / (1.0f + e));
+        y[i] = x[i] * normal_share(x[i], &slope);
 }
 
 void fal_gelu_tanh_row_portable(float *y, const float *x, int64_t n) {

@@ -4,53 +4,11 @@
  * not depend on where in the row it stands. */
 #include "base/half.h"
 #include "compute/cpu/kernels.h"
-#include "compute/cpu/x86_avx2/exp_avx2.h"
+#include "compute/cpu/x86_avx2/gelu_avx2.h"
+#include "compute/cpu/x86_avx2/sums_avx2.h"
 
 #include <math.h>
 #include <string.h>
-
-static inline __m256d low_as_double(__m256 v) {
-    return _mm256_cvtps_pd(_mm256_castps256_ps128(v));
-}
-
-static inline __m256d high_as_double(__m256 v) {
-    return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
-}
-
-static inline double sum_doubles(__m256d v) {
-    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
-}
-
-static double sum_row(const float *x, int64_t n) {
-    __m256d low = _mm256_setzero_pd(), high = _mm256_setzero_pd();
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        __m256 v = _mm256_loadu_ps(x + i);
-        low = _mm256_add_pd(low, low_as_double(v));
-        high = _mm256_add_pd(high, high_as_double(v));
-    }
-    double sum = sum_doubles(_mm256_add_pd(low, high));
-    for (; i < n; i++)
-        sum += (double)x[i];
-    return sum;
-}
-
-static double sum_squares(const float *x, double mean, int64_t n) {
-    __m256d low = _mm256_setzero_pd(), high = _mm256_setzero_pd(), middle = _mm256_set1_pd(mean);
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        __m256 v = _mm256_loadu_ps(x + i);
-        __m256d a = _mm256_sub_pd(low_as_double(v), middle);
-        __m256d b = _mm256_sub_pd(high_as_double(v), middle);
-        low = _mm256_fmadd_pd(a, a, low);
-        high = _mm256_fmadd_pd(b, b, high);
-    }
-    double sum = sum_doubles(_mm256_add_pd(low, high));
-    for (; i < n; i++)
-        sum += ((double)x[i] - mean) * ((double)x[i] - mean);
-    return sum;
-}
 
 /* Two passes in double: the variance is right however far the mean is from zero. */
 void fal_layer_norm_row_avx2(float *y, const float *x, const float *weight, const float *bias,
@@ -81,45 +39,9 @@ void fal_add_row_avx2(float *y, const float *a, const float *b, int64_t n) {
         y[i] = a[i] + b[i];
 }
 
-/* As in the portable set: x P(x), with exp(-a^2 / 2) from the exact square. */
 static inline __m256 gelu_erf(__m256 x) {
-    const __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1.0f);
-    __m256 a = _mm256_min_ps(_mm256_set1_ps(FAL_TAIL_LARGEST), _mm256_andnot_ps(sign, x));
-    __m256 t = _mm256_div_ps(one, _mm256_fmadd_ps(a, _mm256_set1_ps(FAL_TAIL_STEP), one));
-    __m256 quotient = _mm256_set1_ps(FAL_TAIL_T9);
-    quotient = _mm256_fmadd_ps(quotient, t, _mm256_set1_ps(FAL_TAIL_T8));
-    quotient = _mm256_fmadd_ps(quotient, t, _mm256_set1_ps(FAL_TAIL_T7));
-    quotient = _mm256_fmadd_ps(quotient, t, _mm256_set1_ps(FAL_TAIL_T6));
-    quotient = _mm256_fmadd_ps(quotient, t, _mm256_set1_ps(FAL_TAIL_T5));
-    quotient = _mm256_fmadd_ps(quotient, t, _mm256_set1_ps(FAL_TAIL_T4));
-    quotient = _mm256_fmadd_ps(quotient, t, _mm256_set1_ps(FAL_TAIL_T3));
-    quotient = _mm256_fmadd_ps(quotient, t, _mm256_set1_ps(FAL_TAIL_T2));
-    quotient = _mm256_fmadd_ps(quotient, t, _mm256_set1_ps(FAL_TAIL_T1));
-    quotient = _mm256_fmadd_ps(quotient, t, _mm256_set1_ps(FAL_TAIL_T0));
-    __m256 square = _mm256_mul_ps(a, a);
-    __m256 lost = _mm256_fmsub_ps(a, a, square);
-    __m256 e = exp_nonpositive(_mm256_mul_ps(_mm256_set1_ps(-0.5f), square));
-    e = _mm256_fnmadd_ps(e, _mm256_mul_ps(_mm256_set1_ps(0.5f), lost), e);
-    __m256 tail = _mm256_mul_ps(e, _mm256_mul_ps(quotient, t));
-    __m256 slope = _mm256_set1_ps(FAL_MIDDLE_M5);
-    slope = _mm256_fmadd_ps(slope, square, _mm256_set1_ps(FAL_MIDDLE_M4));
-    slope = _mm256_fmadd_ps(slope, square, _mm256_set1_ps(FAL_MIDDLE_M3));
-    slope = _mm256_fmadd_ps(slope, square, _mm256_set1_ps(FAL_MIDDLE_M2));
-    slope = _mm256_fmadd_ps(slope, square, _mm256_set1_ps(FAL_MIDDLE_M1));
-    slope = _mm256_fmadd_ps(slope, square, _mm256_set1_ps(FAL_MIDDLE_M0));
-    __m256 middle = _mm256_fmadd_ps(x, slope, _mm256_set1_ps(0.5f));
-    __m256 side = _mm256_blendv_ps(_mm256_sub_ps(one, tail), tail, x);
-    __m256 is_middle = _mm256_cmp_ps(a, _mm256_set1_ps(FAL_MIDDLE_LARGEST), _CMP_LT_OQ);
-    return _mm256_mul_ps(x, _mm256_blendv_ps(side, middle, is_middle));
-}
-
-static inline __m256 gelu_tanh(__m256 x) {
-    const __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1.0f);
-    __m256 factor = _mm256_fmadd_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(FAL_GELU_B),
-                                    _mm256_set1_ps(FAL_GELU_A));
-    __m256 e = exp_nonpositive(_mm256_or_ps(_mm256_mul_ps(x, factor), sign));
-    __m256 top = _mm256_blendv_ps(one, e, x);
-    return _mm256_mul_ps(x, _mm256_div_ps(top, _mm256_add_ps(one, e)));
+    __m256 slope;
+    return _mm256_mul_ps(x, normal_share(x, &slope));
 }
 
 void fal_gelu_erf_row_avx2(float *y, const float *x, int64_t n) {
