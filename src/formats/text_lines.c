@@ -196,6 +196,13 @@ fal_status fal_text_lines_next(fal_text_lines *l, fal_slice *line, fal_error *er
     return FAL_OK;
 }
 
+void fal_text_lines_rewind(fal_text_lines *l) {
+    l->position = l->begin = l->end = 0;
+    l->number = 0;
+    l->is_in_frame = false;
+    if (l->unpacker) ZSTD_DCtx_reset(l->unpacker, ZSTD_reset_session_only);
+}
+
 int64_t fal_text_lines_number(const fal_text_lines *l) {
     return l->number;
 }

@@ -25,6 +25,9 @@ void fal_text_lines_close(fal_text_lines *lines);
  * LIMIT (a longer line, by number), MEMORY. */
 fal_status fal_text_lines_next(fal_text_lines *lines, fal_slice *line, fal_error *err);
 
+/* Back to the first line. */
+void fal_text_lines_rewind(fal_text_lines *lines);
+
 /* Of the line that was given last, from 1; 0 before the first. */
 int64_t fal_text_lines_number(const fal_text_lines *lines);
 /* Bytes of the file: read so far (packed, if it is), and all. */

@@ -1,10 +1,10 @@
-/* Body of sources.h: finds the reader of a file, hands it one record after the other, counts. What a record means is the
+/* Body of sources.h and source_lines.h: finds the reader of a file, hands it one record after the other, counts. What a record means is the
  * readers', what becomes of an example the intake's. */
 #include "train/sources.h"
 
 #include "base/string_builder.h"
-#include "formats/text_lines.h"
 #include "train/readers.h"
+#include "train/source_lines.h"
 
 #include <string.h>
 
@@ -73,18 +73,17 @@ static fal_status recognise_lines(const fal_reader_row **out, fal_text_lines *li
 }
 
 /* By its name, or by its first record. */
-static fal_status recognise(const fal_reader_row **out, const char *path, fal_error *err) {
+static fal_status recognise(const fal_reader_row **out, fal_text_lines *lines, const char *path,
+                            fal_error *err) {
     *out = NULL;
     if (is_named(path, ".txt") || is_named(path, ".text") || is_named(path, ".md"))
         *out = fal_reader_by_record(&(fal_record){
             .text = {path, strlen(path)}
         });
     if (*out) return FAL_OK;
-    fal_text_lines *lines;
-    FAL_TRY(fal_text_lines_open(&lines, path, 0, err));
-    fal_status status = recognise_lines(out, lines, path, err);
-    fal_text_lines_close(lines);
-    return status;
+    FAL_TRY(recognise_lines(out, lines, path, err));
+    fal_text_lines_rewind(lines);
+    return FAL_OK;
 }
 
 /* ---- records ---- */
@@ -217,7 +216,7 @@ static fal_status read_texts(source_run *run, fal_error *err) {
 
 static fal_status find_reader(source_run *run, fal_error *err) {
     const char *name = run->source->reader;
-    if (!name) return recognise(&run->reader, run->source->path, err);
+    if (!name) return recognise(&run->reader, run->lines, run->source->path, err);
     run->reader = fal_reader_by_name(name);
     if (run->reader) return FAL_OK;
     return fal_fail(err, FAL_E_ARGUMENT, "'%s': there is no reader '%s'", run->source->path, name);
@@ -241,23 +240,33 @@ static fal_status run_source(source_run *run, fal_error *err) {
     run->intake.overlong =
         s->overlong == FAL_OVERLONG_DEFAULT ? run->reader->overlong : s->overlong;
     run->intake.has_prompt_share = strcmp(group, "long-context") == 0;
-    FAL_TRY(fal_text_lines_open(&run->lines, s->path, 0, err));
     FAL_TRY(fal_intake_init(&run->intake, err));
     return run->reader->kind == FAL_RECORD_JSON ? read_objects(run, err) : read_texts(run, err);
 }
 
-fal_status fal_source_read(const fal_source_options *source, int32_t number,
-                           const fal_reading *reading, fal_documents *out,
-                           fal_source_report *report, fal_error *err) {
+fal_status fal_source_read_lines(const fal_source_options *source, int32_t number,
+                                 fal_text_lines *lines, const fal_reading *reading,
+                                 fal_documents *out, fal_source_report *report, fal_error *err) {
     *report = (fal_source_report){0};
     source_run run = {
         .source = source,
+        .lines = lines,
         .intake = {
                    .source = source, .reading = reading, .number = number, .out = out, .report = report}
     };
     fal_status status = run_source(&run, err);
     json_decref(run.together);
-    fal_text_lines_close(run.lines);
     fal_intake_release(&run.intake);
+    return status;
+}
+
+fal_status fal_source_read(const fal_source_options *source, int32_t number,
+                           const fal_reading *reading, fal_documents *out,
+                           fal_source_report *report, fal_error *err) {
+    fal_text_lines *lines;
+    *report = (fal_source_report){0};
+    FAL_TRY(fal_text_lines_open(&lines, source->path, 0, err));
+    fal_status status = fal_source_read_lines(source, number, lines, reading, out, report, err);
+    fal_text_lines_close(lines);
     return status;
 }

@@ -252,9 +252,69 @@ def write_adapters():
     write("adapter", seeds)
 
 
+def frame(data):
+    """A zstd frame of one raw block. Source: RFC 8878."""
+    head = struct.pack("<IB", 0xFD2FB528, 0xA0) + struct.pack("<I", len(data))
+    return head + struct.pack("<I", len(data) << 3 | 1)[:3] + data
+
+
+def write_text_lines():
+    lines = b"one\ntwo\r\n\n\xef\xbb\xbfthree"
+    seeds = {
+        "empty": b"", "newline": b"\n", "lines": lines, "mark": b"\xef\xbb\xbf" + lines, "long": b"x" * 101, "bound": b"x" * 100,
+        "frame": frame(lines), "frames": frame(lines) + frame(b"\n" + lines), "cut": frame(lines)[:-1], "magic": frame(b"")[:4],
+        "skipped": struct.pack("<II", 0x184D2A50, 3) + b"abc" + frame(lines), "behind": frame(lines) + b"x",
+        "long_frame": frame(b"x" * 101), "window": struct.pack("<IBB", 0xFD2FB528, 0, 0xFF) + bytes(3),
+        "run": struct.pack("<IBB", 0xFD2FB528, 0, 0x58) + struct.pack("<I", 100000 << 3 | 3)[:3] + b"\n",
+    }
+    write("text_lines", seeds)
+
+
+def turn(role, text, **more):
+    return {"role": role, "text": text, **more}
+
+
+def write_sources():
+    def source(*records, options=0, reader=15):
+        lines = [r if isinstance(r, bytes) else json.dumps(r, separators=(",", ":")).encode() for r in records]
+        return bytes([options, reader]) + b"\n".join(lines)
+
+    def message(i, parent, role, **more):
+        return {"message_tree_id": "t", "message_id": str(i), "parent_id": parent, **turn(role, "x"), **more}
+
+    chat = {"messages": [{"role": r, "content": c} for r, c in (("system", "s"), ("user", "u"), ("assistant", "a"))]}
+    share = {"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]}
+    reply = turn("assistant", "a", rank=0, lang="en", replies=[turn("prompter", "p", replies=[turn("assistant", "b")])])
+    tree = {"message_tree_id": "t", "tree_state": "ready_for_export",
+            "prompt": turn("prompter", "q", replies=[reply, turn("assistant", "c", deleted=True), turn("assistant", "d")])}
+    feedback = {"rating": 3, "critiques": [{"text": "c", "refinement": "r"}, {}]}
+    answers = [{"answer": "a", "feedback": feedback}, {"answer": "b", "feedback": {"rating": 7, "critiques": []}}, {}]
+    critiques = {"data": {"passage": {"title": "t", "text": "p"},
+                          "questions": [{"question": "q", "answers": answers}, {"question": "q", "answer": "a"}, {}]}}
+    dolphin = {"instruction": "i", "input": "u", "output": "a"}
+    document = {"input_prefix": "q", "input": "d \u00e4" * 30, "output": "a"}
+    deep = b'{"message_tree_id":"t","prompt":' + b'{"role":"prompter","text":"x","replies":[' * 600 + b"]}" * 600 + b"}"
+    seeds = {
+        "chat": source(chat, share, chat), "tree": source(tree), "tree_best": source(tree, options=96), "critiques": source(critiques),
+        "instructions": source(dolphin, {**dolphin, "input": ""}, {"instruction": "i", "output": 1}),
+        "document": source(document), "question": source({"input": "q\n\n" + "d" * 60, "output": "a"}, {"input": "d", "output": None}),
+        "texts": source({"text": "x" * 60}, {"content": "c", "lang": "de"}, options=32), "damaged": source(chat, b"{", b"\xff", b"[]"),
+        "strict": source(chat, b"{", options=128), "array": source([chat]), "unknown": source({"a": 1}), "none": source(b"x"),
+        "messages": source(*(message(i, str(i - 1) if i else None, "assistant" if i % 2 else "prompter") for i in range(5))),
+        "orphan": source(message(1, "2", "assistant"), message(2, "2", "prompter"), message(3, None, "prompter")),
+        "deep": source(deep), "deeper": source(b"[" * 5000, reader=0), "plain": source(b"a\n<|endoftext|>\n\n<|endoftext|>\nb" * 9, reader=7),
+        "packed": bytes([0, 15]) + frame(json.dumps(chat).encode()), "plain_damaged": source(b"\xff\xfe", reader=7),
+    }
+    for how, name in enumerate(("cut", "drop", "middle", "left"), 1):
+        seeds[f"long_{name}"] = source(document, {"text": "\u20ac" * 40}, dolphin, options=how)
+    write("sources", seeds)
+
+
 write_gguf()
 write_safetensors()
 write_torch_files()
 write_pickles()
 write_importance()
 write_adapters()
+write_text_lines()
+write_sources()
