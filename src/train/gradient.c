@@ -90,21 +90,21 @@ void fal_gradient_close(fal_gradient *g) {
 
 /* ---- blame ---- */
 
-/* Which piece of the plan lies at index of the batch that begins with sequence first. */
-static fal_piece piece_of(const fal_plan *plan, int64_t first, int64_t index) {
+/* Which passage of the plan lies at index of the batch that begins with sequence first. */
+static fal_passage passage_of(const fal_plan *plan, int64_t first, int64_t index) {
     fal_packed packed = fal_plan_sequence(plan, first);
-    while (index >= packed.n_pieces) {
-        index -= packed.n_pieces;
+    while (index >= packed.n_passages) {
+        index -= packed.n_passages;
         packed = fal_plan_sequence(plan, ++first);
     }
-    return packed.pieces[index];
+    return packed.passages[index];
 }
 
-static fal_status fail_piece(const fal_gradient *g, const fal_plan *plan, int64_t first,
-                             int64_t index, const char *what, fal_error *err) {
+static fal_status fail_passage(const fal_gradient *g, const fal_plan *plan, int64_t first,
+                               int64_t index, const char *what, fal_error *err) {
     const fal_train_subject *s = g->subject;
     const fal_documents *all = plan == s->plan ? s->documents : s->validation_documents;
-    const fal_document *d = &all->items[piece_of(plan, first, index).document];
+    const fal_document *d = &all->items[passage_of(plan, first, index).document];
     return fal_fail(err, FAL_E_LIMIT, "%s of record %lld of '%s' is not finite", what,
                     (long long)d->record, s->sources[d->source]);
 }
@@ -114,7 +114,7 @@ static fal_status fail_token(const fal_gradient *g, const fal_plan *plan, int64_
     int64_t index = 0;
     while (batch->starts[index + 1] <= token)
         index++;
-    return fail_piece(g, plan, first, index, "the loss", err);
+    return fail_passage(g, plan, first, index, "the loss", err);
 }
 
 /* One sequence of a batch as a batch. */
@@ -131,7 +131,7 @@ static fal_batch only(const fal_batch *batch, int64_t index, int64_t starts[2]) 
                        .n_sequences = 1};
 }
 
-/* Looks for the first piece of the step whose gradient alone is not finite. Leaves gradients that are of no use. */
+/* Looks for the first passage of the step whose gradient alone is not finite. Leaves gradients that are of no use. */
 static fal_status blame_gradient(fal_gradient *g, int64_t first, double scale, fal_error *err) {
     const fal_plan *plan = g->subject->plan;
     for (int64_t i = first; i < first + g->subject->batch_sequences; i++) {
@@ -143,7 +143,7 @@ static fal_status blame_gradient(fal_gradient *g, int64_t first, double scale, f
             FAL_TRY(fal_optimizer_clear_gradients(g->optimizer, err));
             FAL_TRY(fal_training_pass_run(g->pass, &one, scale, g->nll, err));
             FAL_TRY(fal_optimizer_gradient_norm(g->optimizer, &norm, err));
-            if (!isfinite(norm)) return fail_piece(g, plan, i, k, "the gradient", err);
+            if (!isfinite(norm)) return fail_passage(g, plan, i, k, "the gradient", err);
         }
     }
     return fal_fail(err, FAL_E_LIMIT,

@@ -1,7 +1,7 @@
 /* Body of mixture.h. Of the groups, and then of the sources in the group, those may be next that lack tokens to their share
- * of the ones taken so far, and that one is which would soonest lack a whole piece. No share then strays by more than the
- * longest piece; taking the one that lacks most strays further where shares are uneven and groups are many.
- * Source: Tijdeman, The chairman assignment problem, 1980, with pieces in place of terms of equal length. */
+ * of the ones taken so far, and that one is which would soonest lack a whole passage. No share then strays by more than the
+ * longest passage; taking the one that lacks most strays further where shares are uneven and groups are many.
+ * Source: Tijdeman, The chairman assignment problem, 1980, with passages in place of terms of equal length. */
 #include "train/mixture.h"
 
 #include "base/alloc.h"
@@ -19,12 +19,12 @@ typedef struct claim {
 typedef struct mixed_source {
     claim claim; /* of its group */
     int group;
-    int64_t first_piece, n_pieces, n_tokens, n_documents;
-    int64_t next, epoch; /* pieces taken of this epoch */
+    int64_t first_passage, n_passages, n_tokens, n_documents;
+    int64_t next, epoch; /* passages taken of this epoch */
 } mixed_source;
 
 struct fal_mixture {
-    fal_piece *pieces; /* of one source after the other */
+    fal_passage *passages; /* of one source after the other */
     mixed_source *sources;
     int n_sources;
     claim *groups; /* of all */
@@ -32,30 +32,30 @@ struct fal_mixture {
     int64_t n_taken;
     uint64_t seed;
     int sequence_length;
-    int32_t longest; /* piece */
+    int32_t longest; /* passage */
 };
 
-/* ---- pieces ---- */
+/* ---- passages ---- */
 
-/* The last token of a document is only foretold: a piece of it alone would teach nothing. */
-static int64_t piece_count(const fal_document *d, int length) {
+/* The last token of a document is only foretold: a passage of it alone would teach nothing. */
+static int64_t passage_count(const fal_document *d, int length) {
     return d->n_tokens == 1 ? 1 : ((int64_t)d->n_tokens - 2) / length + 1;
 }
 
-static void add_pieces(fal_mixture *m, const fal_document *d, int64_t document) {
+static void add_passages(fal_mixture *m, const fal_document *d, int64_t document) {
     mixed_source *s = &m->sources[d->source];
-    for (int64_t i = 0; i < piece_count(d, m->sequence_length); i++) {
+    for (int64_t i = 0; i < passage_count(d, m->sequence_length); i++) {
         int64_t first = i * m->sequence_length, left = d->n_tokens - first;
         int32_t n = (int32_t)(left < m->sequence_length ? left : m->sequence_length);
-        m->pieces[s->first_piece + s->n_pieces++] =
-            (fal_piece){.document = document, .first = (int32_t)first, .n_tokens = n};
+        m->passages[s->first_passage + s->n_passages++] =
+            (fal_passage){.document = document, .first = (int32_t)first, .n_tokens = n};
         s->n_tokens += n;
         if (n > m->longest) m->longest = n;
     }
 }
 
-/* Puts the pieces of each source side by side. */
-static fal_status collect_pieces(fal_mixture *m, const fal_documents *documents, fal_error *err) {
+/* Puts the passages of each source side by side. */
+static fal_status collect_passages(fal_mixture *m, const fal_documents *documents, fal_error *err) {
     int64_t n = 0;
     for (int64_t i = 0; i < documents->count; i++) {
         const fal_document *d = &documents->items[i];
@@ -63,17 +63,17 @@ static fal_status collect_pieces(fal_mixture *m, const fal_documents *documents,
             return fal_fail(err, FAL_E_ARGUMENT, "document %lld is of source %d, there are %d",
                             (long long)i, d->source, m->n_sources);
         m->sources[d->source].n_documents++;
-        m->sources[d->source].n_pieces += piece_count(d, m->sequence_length);
+        m->sources[d->source].n_passages += passage_count(d, m->sequence_length);
     }
     for (int i = 0; i < m->n_sources; i++) {
-        m->sources[i].first_piece = n;
-        n += m->sources[i].n_pieces;
-        m->sources[i].n_pieces = 0;
+        m->sources[i].first_passage = n;
+        n += m->sources[i].n_passages;
+        m->sources[i].n_passages = 0;
     }
-    m->pieces = fal_alloc((size_t)n, sizeof *m->pieces);
-    if (!m->pieces) return fal_fail_memory(err, (size_t)n * sizeof *m->pieces);
+    m->passages = fal_alloc((size_t)n, sizeof *m->passages);
+    if (!m->passages) return fal_fail_memory(err, (size_t)n * sizeof *m->passages);
     for (int64_t i = 0; i < documents->count; i++)
-        add_pieces(m, &documents->items[i], i);
+        add_passages(m, &documents->items[i], i);
     return FAL_OK;
 }
 
@@ -112,7 +112,7 @@ static fal_status share_out(fal_mixture *m, const fal_plan_options *o, fal_error
     for (int g = 0; g < o->n_groups; g++) {
         double of_group = 0;
         for (int i = 0; i < o->n_sources; i++)
-            if (o->sources[i].group == g && m->sources[i].n_pieces > 0)
+            if (o->sources[i].group == g && m->sources[i].n_passages > 0)
                 of_group += o->sources[i].weight;
         m->groups[g].share = o->group_weights[g] / sum;
         if (!isfinite(of_group) || (m->groups[g].share > 0 && !(of_group > 0)))
@@ -121,7 +121,8 @@ static fal_status share_out(fal_mixture *m, const fal_plan_options *o, fal_error
                             o->group_weights[g]);
         for (int i = 0; i < o->n_sources; i++) {
             mixed_source *s = &m->sources[i];
-            if (o->sources[i].group != g || s->n_pieces == 0 || !(m->groups[g].share > 0)) continue;
+            if (o->sources[i].group != g || s->n_passages == 0 || !(m->groups[g].share > 0))
+                continue;
             s->claim.share = o->sources[i].weight / of_group;
         }
     }
@@ -140,7 +141,7 @@ static fal_status prepare(fal_mixture *m, const fal_documents *documents, const 
     if (!m->sources || !m->groups) return fal_fail_memory(err, 0);
     for (int i = 0; i < o->n_sources; i++)
         m->sources[i].group = o->sources[i].group;
-    FAL_TRY(collect_pieces(m, documents, err));
+    FAL_TRY(collect_passages(m, documents, err));
     return share_out(m, o, err);
 }
 
@@ -164,7 +165,7 @@ fal_status fal_mixture_open(fal_mixture **out, const fal_documents *documents,
 
 void fal_mixture_close(fal_mixture *m) {
     if (!m) return;
-    fal_free(m->pieces);
+    fal_free(m->passages);
     fal_free(m->sources);
     fal_free(m->groups);
     fal_free(m);
@@ -178,7 +179,7 @@ static bool is_due(const claim *c, int64_t n_taken) {
     return c->share * (double)n_taken - (double)c->n_taken >= -slack;
 }
 
-/* How many tokens will be taken in all when a claim that takes nothing lacks a whole longest piece. */
+/* How many tokens will be taken in all when a claim that takes nothing lacks a whole longest passage. */
 static double deadline(const fal_mixture *m, const claim *c) {
     return (double)(c->n_taken + m->longest) / c->share;
 }
@@ -204,32 +205,32 @@ static mixed_source *next_source(fal_mixture *m, int group) {
     return best;
 }
 
-/* A new order for a source's pieces, which the seed, the source and the epoch decide. */
+/* A new order for a source's passages, which the seed, the source and the epoch decide. */
 static void shuffle(fal_mixture *m, mixed_source *s) {
     uint64_t stream = fal_hash_add((uint64_t)(s - m->sources), (uint64_t)s->epoch);
     fal_random random = fal_random_seeded(m->seed, stream);
-    fal_piece *pieces = m->pieces + s->first_piece;
-    for (int64_t n = s->n_pieces; n > 1; n--) {
+    fal_passage *passages = m->passages + s->first_passage;
+    for (int64_t n = s->n_passages; n > 1; n--) {
         int64_t chosen = (int64_t)(fal_random_u64(&random) % (uint64_t)n);
-        fal_piece last = pieces[n - 1];
-        pieces[n - 1] = pieces[chosen];
-        pieces[chosen] = last;
+        fal_passage last = passages[n - 1];
+        passages[n - 1] = passages[chosen];
+        passages[chosen] = last;
     }
 }
 
-fal_piece fal_mixture_next(fal_mixture *m) {
+fal_passage fal_mixture_next(fal_mixture *m) {
     int group = next_group(m);
     mixed_source *s = next_source(m, group);
     if (s->next == 0) shuffle(m, s);
-    fal_piece piece = m->pieces[s->first_piece + s->next++];
-    if (s->next == s->n_pieces) {
+    fal_passage passage = m->passages[s->first_passage + s->next++];
+    if (s->next == s->n_passages) {
         s->next = 0;
         s->epoch++;
     }
-    s->claim.n_taken += piece.n_tokens;
-    m->groups[group].n_taken += piece.n_tokens;
-    m->n_taken += piece.n_tokens;
-    return piece;
+    s->claim.n_taken += passage.n_tokens;
+    m->groups[group].n_taken += passage.n_tokens;
+    m->n_taken += passage.n_tokens;
+    return passage;
 }
 
 fal_mixture_source fal_mixture_source_at(const fal_mixture *m, int source) {

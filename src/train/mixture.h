@@ -1,4 +1,4 @@
-/* The endless stream of pieces that a plan is packed from: sources mixed by tokens, each in an order of its own that is
+/* The endless stream of passages that a plan is packed from: sources mixed by tokens, each in an order of its own that is
  * another one in each epoch. */
 #ifndef FAL_TRAIN_MIXTURE_H
 #define FAL_TRAIN_MIXTURE_H
@@ -7,7 +7,7 @@
 
 typedef struct fal_mixture fal_mixture;
 
-/* What a source has, whole documents and all pieces of them. */
+/* What a source has, whole documents and all passages of them. */
 typedef struct fal_mixture_source {
     int64_t n_documents, n_tokens;
 } fal_mixture_source;
@@ -17,8 +17,8 @@ fal_status fal_mixture_open(fal_mixture **out, const fal_documents *documents,
                             const fal_plan_options *options, fal_error *err);
 void fal_mixture_close(fal_mixture *m);
 
-/* Takes the next piece. After each one every group has its share of all tokens taken, to the longest piece. */
-fal_piece fal_mixture_next(fal_mixture *m);
+/* Takes the next passage. After each one every group has its share of all tokens taken, to the longest passage. */
+fal_passage fal_mixture_next(fal_mixture *m);
 
 fal_mixture_source fal_mixture_source_at(const fal_mixture *m, int source);
 /* Tokens of all sources that are trained on. */

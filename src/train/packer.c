@@ -1,5 +1,5 @@
-/* Body of packer.h. Each piece goes where it leaves the least room. The search is linear in the bins that still have room
- * for the shortest piece; a window is small. */
+/* Body of packer.h. Each passage goes where it leaves the least room. The search is linear in the bins that still have room
+ * for the shortest passage; a window is small. */
 #include "train/packer.h"
 
 #include "base/alloc.h"
@@ -7,18 +7,18 @@
 #include <stdlib.h>
 
 enum {
-    MAX_PIECES = 1 << 30
+    MAX_PASSAGES = 1 << 30
 };
 
-/* What packing needs per piece. */
+/* What packing needs per passage. */
 struct fal_packer_space {
-    fal_piece piece;
-    int32_t index, bin; /* place before packing; where the piece goes */
+    fal_passage passage;
+    int32_t index, bin; /* place before packing; where the passage goes */
     int32_t open;       /* of the i-th bin that still has room: its number */
 };
 
 void fal_packer_release(fal_packer *p) {
-    fal_free(p->pieces);
+    fal_free(p->passages);
     fal_free(p->bins);
     fal_free(p->space);
     *p = (fal_packer){0};
@@ -26,29 +26,29 @@ void fal_packer_release(fal_packer *p) {
 
 void fal_packer_keep(fal_packer *p, int32_t bin) {
     fal_bin kept = bin < 0 ? (fal_bin){0} : p->bins[bin];
-    for (int32_t i = 0; i < kept.n_pieces; i++)
-        p->pieces[i] = p->pieces[kept.first + i];
-    p->n_pieces = kept.n_pieces;
+    for (int32_t i = 0; i < kept.n_passages; i++)
+        p->passages[i] = p->passages[kept.first + i];
+    p->n_passages = kept.n_passages;
     p->n_tokens = kept.n_tokens;
     p->n_bins = 0;
 }
 
-fal_status fal_packer_add(fal_packer *p, fal_piece piece, fal_error *err) {
-    if (p->n_pieces >= MAX_PIECES)
-        return fal_fail(err, FAL_E_LIMIT, "more than %d pieces to pack at once", MAX_PIECES);
-    size_t needed = (size_t)p->n_pieces + 1;
-    if (!fal_grow((void **)&p->pieces, &p->piece_capacity, needed, sizeof *p->pieces))
-        return fal_fail_memory(err, needed * sizeof *p->pieces);
-    p->pieces[p->n_pieces++] = piece;
-    p->n_tokens += piece.n_tokens;
+fal_status fal_packer_add(fal_packer *p, fal_passage passage, fal_error *err) {
+    if (p->n_passages >= MAX_PASSAGES)
+        return fal_fail(err, FAL_E_LIMIT, "more than %d passages to pack at once", MAX_PASSAGES);
+    size_t needed = (size_t)p->n_passages + 1;
+    if (!fal_grow((void **)&p->passages, &p->passage_capacity, needed, sizeof *p->passages))
+        return fal_fail_memory(err, needed * sizeof *p->passages);
+    p->passages[p->n_passages++] = passage;
+    p->n_tokens += passage.n_tokens;
     return FAL_OK;
 }
 
 /* Longest first; equal ones as they came in. */
 static int by_length(const void *a, const void *b) {
     const struct fal_packer_space *x = a, *y = b;
-    if (x->piece.n_tokens != y->piece.n_tokens)
-        return x->piece.n_tokens < y->piece.n_tokens ? 1 : -1;
+    if (x->passage.n_tokens != y->passage.n_tokens)
+        return x->passage.n_tokens < y->passage.n_tokens ? 1 : -1;
     return x->index < y->index ? -1 : 1;
 }
 
@@ -65,11 +65,11 @@ static int32_t find_bin(const fal_packer *p, int32_t n_open, int32_t n_tokens, i
     return best;
 }
 
-/* Chooses a bin for each piece of the sorted space. */
+/* Chooses a bin for each passage of the sorted space. */
 static void choose_bins(fal_packer *p, int32_t length) {
-    int32_t n_open = 0, shortest = p->space[p->n_pieces - 1].piece.n_tokens;
-    for (int32_t i = 0; i < p->n_pieces; i++) {
-        int32_t n_tokens = p->space[i].piece.n_tokens;
+    int32_t n_open = 0, shortest = p->space[p->n_passages - 1].passage.n_tokens;
+    for (int32_t i = 0; i < p->n_passages; i++) {
+        int32_t n_tokens = p->space[i].passage.n_tokens;
         int32_t place = find_bin(p, n_open, n_tokens, length);
         if (place == n_open) {
             p->bins[p->n_bins] = (fal_bin){0};
@@ -77,7 +77,7 @@ static void choose_bins(fal_packer *p, int32_t length) {
         }
         int32_t chosen = p->space[place].open;
         p->space[i].bin = chosen;
-        p->bins[chosen].n_pieces++;
+        p->bins[chosen].n_passages++;
         p->bins[chosen].n_tokens += n_tokens;
         if (p->bins[chosen].n_tokens > length - shortest)
             p->space[place].open = p->space[--n_open].open;
@@ -85,22 +85,22 @@ static void choose_bins(fal_packer *p, int32_t length) {
 }
 
 fal_status fal_packer_pack(fal_packer *p, int32_t length, fal_error *err) {
-    size_t n = (size_t)p->n_pieces;
+    size_t n = (size_t)p->n_passages;
     p->n_bins = 0;
     if (n == 0) return FAL_OK;
     if (!fal_grow((void **)&p->bins, &p->bin_capacity, n, sizeof *p->bins)
         || !fal_grow((void **)&p->space, &p->space_capacity, n, sizeof *p->space))
         return fal_fail_memory(err, n * (sizeof *p->bins + sizeof *p->space));
-    for (int32_t i = 0; i < p->n_pieces; i++)
-        p->space[i] = (struct fal_packer_space){.piece = p->pieces[i], .index = i};
+    for (int32_t i = 0; i < p->n_passages; i++)
+        p->space[i] = (struct fal_packer_space){.passage = p->passages[i], .index = i};
     qsort(p->space, n, sizeof *p->space, by_length);
     choose_bins(p, length);
     for (int32_t b = 1; b < p->n_bins; b++)
-        p->bins[b].first = p->bins[b - 1].first + p->bins[b - 1].n_pieces;
-    for (int32_t i = 0; i < p->n_pieces; i++)
-        p->pieces[p->bins[p->space[i].bin].first++] = p->space[i].piece;
+        p->bins[b].first = p->bins[b - 1].first + p->bins[b - 1].n_passages;
+    for (int32_t i = 0; i < p->n_passages; i++)
+        p->passages[p->bins[p->space[i].bin].first++] = p->space[i].passage;
     for (int32_t b = 0; b < p->n_bins; b++)
-        p->bins[b].first -= p->bins[b].n_pieces;
+        p->bins[b].first -= p->bins[b].n_passages;
     return FAL_OK;
 }
 

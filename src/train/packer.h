@@ -1,30 +1,30 @@
-/* A window of pieces that are packed into sequences together, by best fit, longest first. */
+/* A window of passages that are packed into sequences together, by best fit, longest first. */
 #ifndef FAL_TRAIN_PACKER_H
 #define FAL_TRAIN_PACKER_H
 
 #include "train/plan.h"
 
-/* One sequence to be: pieces [first, first + n_pieces) of the packer. */
+/* One sequence to be: passages [first, first + n_passages) of the packer. */
 typedef struct fal_bin {
-    int32_t first, n_pieces, n_tokens;
+    int32_t first, n_passages, n_tokens;
 } fal_bin;
 
-/* Zero-initialise; release when done. Pieces are in the order they came in before packing, by bin after it. */
+/* Zero-initialise; release when done. Passages are in the order they came in before packing, by bin after it. */
 typedef struct fal_packer {
-    fal_piece *pieces;
+    fal_passage *passages;
     fal_bin *bins;
-    int32_t n_pieces, n_bins;
+    int32_t n_passages, n_bins;
     int64_t n_tokens;
     struct fal_packer_space *space; /* of the packing itself */
-    size_t piece_capacity, bin_capacity, space_capacity;
+    size_t passage_capacity, bin_capacity, space_capacity;
 } fal_packer;
 
 void fal_packer_release(fal_packer *p);
-/* Leaves the pieces of this bin only; -1: none. */
+/* Leaves the passages of this bin only; -1: none. */
 void fal_packer_keep(fal_packer *p, int32_t bin);
-/* Fails: MEMORY, LIMIT (more than 2^30 pieces). */
-fal_status fal_packer_add(fal_packer *p, fal_piece piece, fal_error *err);
-/* Packs all pieces, each 1 to length tokens, into bins of at most length tokens. Fails: MEMORY. */
+/* Fails: MEMORY, LIMIT (more than 2^30 passages). */
+fal_status fal_packer_add(fal_packer *p, fal_passage passage, fal_error *err);
+/* Packs all passages, each 1 to length tokens, into bins of at most length tokens. Fails: MEMORY. */
 fal_status fal_packer_pack(fal_packer *p, int32_t length, fal_error *err);
 /* The bin with fewest tokens, or most (the first of several); -1: there is none. */
 int32_t fal_packer_emptiest(const fal_packer *p);

@@ -9,25 +9,25 @@
 #include "train/packer.h"
 
 enum {
-    WINDOW_PIECES = 1024, /* packed together, at least */
-    WINDOW_LEAST = 8,     /* sequences' worth of tokens of a window, at least */
-    WINDOW_MOST = 128     /* at most, whatever the pieces: what a window holds is shuffled */
+    WINDOW_PASSAGES = 1024, /* packed together, at least */
+    WINDOW_LEAST = 8,       /* sequences' worth of tokens of a window, at least */
+    WINDOW_MOST = 128       /* at most, whatever the passages: what a window holds is shuffled */
 };
 
 static const int64_t max_tokens = 1000000000000;
 
 typedef struct sequence {
-    int64_t first_piece;
-    int32_t n_pieces, n_tokens, n_loss_tokens;
+    int64_t first_passage;
+    int32_t n_passages, n_tokens, n_loss_tokens;
 } sequence;
 
 struct fal_plan {
     const fal_documents *documents;
     int sequence_length, n_sources;
     int64_t n_per_step;
-    fal_piece *pieces;
+    fal_passage *passages;
     sequence *sequences;
-    size_t n_pieces, piece_capacity, n_sequences, sequence_capacity;
+    size_t n_passages, passage_capacity, n_sequences, sequence_capacity;
     fal_plan_share *shares; /* [n_sources] */
     int64_t n_tokens;
     uint64_t hash;
@@ -43,33 +43,34 @@ typedef struct making {
 
 /* ---- loss ---- */
 
-/* Where the tokens stand that the piece foretells: one behind its own, as far as the document goes. */
-static int64_t target_count(const fal_document *d, const fal_piece *piece) {
-    int64_t left = (int64_t)d->n_tokens - piece->first - 1;
-    return left < piece->n_tokens ? left : piece->n_tokens;
+/* Where the tokens stand that the passage foretells: one behind its own, as far as the document goes. */
+static int64_t target_count(const fal_document *d, const fal_passage *passage) {
+    int64_t left = (int64_t)d->n_tokens - passage->first - 1;
+    return left < passage->n_tokens ? left : passage->n_tokens;
 }
 
-static int32_t count_loss_tokens(const fal_documents *documents, const fal_piece *piece) {
-    const fal_document *d = &documents->items[piece->document];
-    const uint8_t *parts = documents->parts + d->first_token + piece->first + 1;
+static int32_t count_loss_tokens(const fal_documents *documents, const fal_passage *passage) {
+    const fal_document *d = &documents->items[passage->document];
+    const uint8_t *parts = documents->parts + d->first_token + passage->first + 1;
     int32_t n = 0;
-    for (int64_t i = 0; i < target_count(d, piece); i++)
+    for (int64_t i = 0; i < target_count(d, passage); i++)
         n += parts[i] != FAL_LOSS_NONE;
     return n;
 }
 
 /* ---- making ---- */
 
-/* Enters a piece that is laid down into shares and hash. */
-static int32_t account(fal_plan *plan, const fal_piece *piece) {
-    const fal_document *d = &plan->documents->items[piece->document];
+/* Enters a passage that is laid down into shares and hash. */
+static int32_t account(fal_plan *plan, const fal_passage *passage) {
+    const fal_document *d = &plan->documents->items[passage->document];
     fal_plan_share *share = &plan->shares[d->source];
-    int32_t n_loss_tokens = count_loss_tokens(plan->documents, piece);
-    share->n_tokens += piece->n_tokens;
+    int32_t n_loss_tokens = count_loss_tokens(plan->documents, passage);
+    share->n_tokens += passage->n_tokens;
     share->n_loss_tokens += n_loss_tokens;
-    plan->n_tokens += piece->n_tokens;
+    plan->n_tokens += passage->n_tokens;
     plan->hash = fal_hash_add(plan->hash, d->hash);
-    plan->hash = fal_hash_add(plan->hash, (uint64_t)piece->first << 32 | (uint32_t)piece->n_tokens);
+    plan->hash =
+        fal_hash_add(plan->hash, (uint64_t)passage->first << 32 | (uint32_t)passage->n_tokens);
     plan->hash = fal_hash_add(plan->hash, (uint64_t)n_loss_tokens);
     return n_loss_tokens;
 }
@@ -77,19 +78,21 @@ static int32_t account(fal_plan *plan, const fal_piece *piece) {
 /* Lays a bin of the packer down as the next sequence. */
 static fal_status lay_down(fal_plan *plan, const fal_packer *packer, int32_t bin, fal_error *err) {
     const fal_bin *b = &packer->bins[bin];
-    size_t n_pieces = plan->n_pieces + (size_t)b->n_pieces;
-    if (!fal_grow((void **)&plan->pieces, &plan->piece_capacity, n_pieces, sizeof *plan->pieces)
+    size_t n_passages = plan->n_passages + (size_t)b->n_passages;
+    if (!fal_grow((void **)&plan->passages, &plan->passage_capacity, n_passages,
+                  sizeof *plan->passages)
         || !fal_grow((void **)&plan->sequences, &plan->sequence_capacity, plan->n_sequences + 1,
                      sizeof *plan->sequences))
-        return fal_fail_memory(err, n_pieces * sizeof *plan->pieces);
+        return fal_fail_memory(err, n_passages * sizeof *plan->passages);
     sequence *s = &plan->sequences[plan->n_sequences++];
-    *s = (sequence){
-        .first_piece = (int64_t)plan->n_pieces, .n_pieces = b->n_pieces, .n_tokens = b->n_tokens};
-    plan->hash = fal_hash_add(plan->hash, (uint64_t)b->n_pieces);
-    for (int32_t i = 0; i < b->n_pieces; i++) {
-        const fal_piece *piece = &packer->pieces[b->first + i];
-        plan->pieces[plan->n_pieces++] = *piece;
-        s->n_loss_tokens += account(plan, piece);
+    *s = (sequence){.first_passage = (int64_t)plan->n_passages,
+                    .n_passages = b->n_passages,
+                    .n_tokens = b->n_tokens};
+    plan->hash = fal_hash_add(plan->hash, (uint64_t)b->n_passages);
+    for (int32_t i = 0; i < b->n_passages; i++) {
+        const fal_passage *passage = &packer->passages[b->first + i];
+        plan->passages[plan->n_passages++] = *passage;
+        s->n_loss_tokens += account(plan, passage);
     }
     return FAL_OK;
 }
@@ -112,7 +115,7 @@ static fal_status lay_down_window(making *m, int32_t kept, fal_error *err) {
 static bool is_full(const making *m) {
     int64_t n_sequences = m->packer.n_tokens / m->plan->sequence_length;
     return n_sequences >= WINDOW_MOST
-           || (n_sequences >= WINDOW_LEAST && m->packer.n_pieces >= WINDOW_PIECES);
+           || (n_sequences >= WINDOW_LEAST && m->packer.n_passages >= WINDOW_PASSAGES);
 }
 
 /* Packs n_tokens of the mixture. */
@@ -120,9 +123,9 @@ static fal_status pack_all(making *m, int64_t n_tokens, fal_error *err) {
     int64_t n_taken = 0;
     while (n_taken < n_tokens) {
         while (n_taken < n_tokens && !is_full(m)) {
-            fal_piece piece = fal_mixture_next(m->mixture);
-            n_taken += piece.n_tokens;
-            FAL_TRY(fal_packer_add(&m->packer, piece, err));
+            fal_passage passage = fal_mixture_next(m->mixture);
+            n_taken += passage.n_tokens;
+            FAL_TRY(fal_packer_add(&m->packer, passage, err));
         }
         FAL_TRY(fal_packer_pack(&m->packer, m->plan->sequence_length, err));
         int32_t kept = n_taken < n_tokens ? fal_packer_emptiest(&m->packer) : -1;
@@ -202,7 +205,7 @@ fal_status fal_plan_open(fal_plan **out, const fal_documents *documents,
 
 void fal_plan_close(fal_plan *plan) {
     if (!plan) return;
-    fal_free(plan->pieces);
+    fal_free(plan->passages);
     fal_free(plan->sequences);
     fal_free(plan->shares);
     fal_free(plan);
@@ -220,8 +223,8 @@ int64_t fal_plan_n_tokens(const fal_plan *plan) {
 
 fal_packed fal_plan_sequence(const fal_plan *plan, int64_t index) {
     const sequence *s = &plan->sequences[index];
-    return (fal_packed){.pieces = plan->pieces + s->first_piece,
-                        .n_pieces = s->n_pieces,
+    return (fal_packed){.passages = plan->passages + s->first_passage,
+                        .n_passages = s->n_passages,
                         .n_tokens = s->n_tokens,
                         .n_loss_tokens = s->n_loss_tokens};
 }
@@ -249,7 +252,7 @@ fal_status fal_batch_buffer_open(fal_batch_buffer *out, int64_t n_tokens, fal_er
         .targets = fal_alloc(n, sizeof *out->targets),
         .weights = fal_alloc(n, sizeof *out->weights),
         .parts = fal_alloc(n, sizeof *out->parts),
-        .starts = fal_alloc(n + 1, sizeof *out->starts), /* pieces have one token at least */
+        .starts = fal_alloc(n + 1, sizeof *out->starts), /* passages have one token at least */
         .token_capacity = n_tokens,
         .sequence_capacity = n_tokens};
     if (out->tokens && out->positions && out->targets && out->weights && out->parts && out->starts)
@@ -268,14 +271,14 @@ void fal_batch_buffer_release(fal_batch_buffer *b) {
     *b = (fal_batch_buffer){0};
 }
 
-/* Lays one piece down from row `at` on. */
-static void fill_piece(const fal_documents *documents, const fal_piece *piece, int64_t at,
-                       fal_batch_buffer *b) {
-    const fal_document *d = &documents->items[piece->document];
-    const int32_t *tokens = documents->tokens + d->first_token + piece->first;
-    const uint8_t *parts = documents->parts + d->first_token + piece->first;
-    int64_t n_targets = target_count(d, piece);
-    for (int32_t i = 0; i < piece->n_tokens; i++) {
+/* Lays one passage down from row `at` on. */
+static void fill_passage(const fal_documents *documents, const fal_passage *passage, int64_t at,
+                         fal_batch_buffer *b) {
+    const fal_document *d = &documents->items[passage->document];
+    const int32_t *tokens = documents->tokens + d->first_token + passage->first;
+    const uint8_t *parts = documents->parts + d->first_token + passage->first;
+    int64_t n_targets = target_count(d, passage);
+    for (int32_t i = 0; i < passage->n_tokens; i++) {
         bool has_target = i < n_targets;
         b->tokens[at + i] = tokens[i];
         b->positions[at + i] = i;
@@ -286,21 +289,21 @@ static void fill_piece(const fal_documents *documents, const fal_piece *piece, i
 }
 
 fal_batch fal_plan_fill(const fal_plan *plan, int64_t first, int n, fal_batch_buffer *buffer) {
-    int64_t n_tokens = 0, n_pieces = 0;
+    int64_t n_tokens = 0, n_passages = 0;
     for (int64_t index = first; index < first + n; index++) {
         fal_packed packed = fal_plan_sequence(plan, index);
-        for (int i = 0; i < packed.n_pieces; i++) {
-            buffer->starts[n_pieces++] = n_tokens;
-            fill_piece(plan->documents, &packed.pieces[i], n_tokens, buffer);
-            n_tokens += packed.pieces[i].n_tokens;
+        for (int i = 0; i < packed.n_passages; i++) {
+            buffer->starts[n_passages++] = n_tokens;
+            fill_passage(plan->documents, &packed.passages[i], n_tokens, buffer);
+            n_tokens += packed.passages[i].n_tokens;
         }
     }
-    buffer->starts[n_pieces] = n_tokens;
+    buffer->starts[n_passages] = n_tokens;
     return (fal_batch){.n_tokens = n_tokens,
                        .tokens = buffer->tokens,
                        .positions = buffer->positions,
                        .targets = buffer->targets,
                        .weights = buffer->weights,
                        .starts = buffer->starts,
-                       .n_sequences = n_pieces};
+                       .n_sequences = n_passages};
 }

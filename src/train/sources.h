@@ -15,7 +15,7 @@ enum {
 /* What to do with a document longer than the sequence length. */
 typedef enum fal_overlong {
     FAL_OVERLONG_DEFAULT, /* plain text: cut; chat: dropped; long documents: middle-cut */
-    FAL_OVERLONG_CUT,     /* into pieces of the sequence length */
+    FAL_OVERLONG_CUT,     /* into passages of the sequence length */
     FAL_OVERLONG_DROP,
     FAL_OVERLONG_MIDDLE, /* the document loses its middle; instruction, question and answer stay */
     FAL_OVERLONG_LEFT    /* loses its beginning */

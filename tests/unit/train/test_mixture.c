@@ -1,4 +1,4 @@
-/* train/mixture.h: shares at every prefix, whole epochs in other orders, pieces of long documents, refused weights. */
+/* train/mixture.h: shares at every prefix, whole epochs in other orders, passages of long documents, refused weights. */
 #include "base/alloc.h"
 #include "train/mixture.h"
 #include "unit/train/made_documents.h"
@@ -10,8 +10,8 @@ static fal_mixture *open_mixture(const fal_documents *d, const fal_plan_options 
     return m;
 }
 
-/* Draws, and checks at every prefix that no group is further from its share than the longest piece. */
-static void check_shares(const fal_documents *d, const fal_plan_options *o, int n_pieces) {
+/* Draws, and checks at every prefix that no group is further from its share than the longest passage. */
+static void check_shares(const fal_documents *d, const fal_plan_options *o, int n_passages) {
     fal_mixture *m = open_mixture(d, o);
     double sum = 0;
     for (int g = 0; g < o->n_groups; g++)
@@ -20,10 +20,10 @@ static void check_shares(const fal_documents *d, const fal_plan_options *o, int 
     for (int64_t i = 0; i < d->count; i++)
         longest = d->items[i].n_tokens > longest ? d->items[i].n_tokens : longest;
     longest = longest > o->sequence_length ? o->sequence_length : longest;
-    for (int i = 0; i < n_pieces; i++) {
-        fal_piece piece = fal_mixture_next(m);
-        taken[o->sources[d->items[piece.document].source].group] += piece.n_tokens;
-        total += piece.n_tokens;
+    for (int i = 0; i < n_passages; i++) {
+        fal_passage passage = fal_mixture_next(m);
+        taken[o->sources[d->items[passage.document].source].group] += passage.n_tokens;
+        total += passage.n_tokens;
         for (int g = 0; g < o->n_groups; g++) {
             double share = (double)taken[g] / (double)total, target = o->group_weights[g] / sum;
             assert_true(fabs(share - target) <= (double)longest / (double)total);
@@ -99,7 +99,7 @@ static void long_documents_are_cut(void **state) {
 
     static const struct {
         int64_t n_tokens;
-        int n_pieces;
+        int n_passages;
         int32_t last;
     } cases[] = {
         {1,  1, 1 },
@@ -117,13 +117,14 @@ static void long_documents_are_cut(void **state) {
         fal_plan_options o = one(1, 10);
         fal_mixture *m = open_mixture(&d, &o);
         bool seen[4] = {false};
-        for (int k = 0; k < cases[i].n_pieces; k++) {
-            fal_piece piece = fal_mixture_next(m);
-            int place = piece.first / 10;
-            assert_int_equal(piece.first % 10, 0);
+        for (int k = 0; k < cases[i].n_passages; k++) {
+            fal_passage passage = fal_mixture_next(m);
+            int place = passage.first / 10;
+            assert_int_equal(passage.first % 10, 0);
             assert_false(seen[place]);
             seen[place] = true;
-            assert_int_equal(piece.n_tokens, place == cases[i].n_pieces - 1 ? cases[i].last : 10);
+            assert_int_equal(passage.n_tokens,
+                             place == cases[i].n_passages - 1 ? cases[i].last : 10);
         }
         fal_mixture_close(m);
         fal_documents_release(&d);

@@ -63,8 +63,8 @@ static void a_plan_depends_on_documents_weights_and_seed_alone(void **state) {
     assert_true(fal_plan_hash(first) == fal_plan_hash(second));
     for (int64_t i = 0; i < n_sequences(first, &o); i++) {
         fal_packed a = fal_plan_sequence(first, i), b = fal_plan_sequence(second, i);
-        assert_int_equal(a.n_pieces, b.n_pieces);
-        assert_memory_equal(a.pieces, b.pieces, (size_t)a.n_pieces * sizeof *a.pieces);
+        assert_int_equal(a.n_passages, b.n_passages);
+        assert_memory_equal(a.passages, b.passages, (size_t)a.n_passages * sizeof *a.passages);
     }
     fal_plan_close(second);
     const fal_plan_options others[] = {mixed(12, 300000, 2048, 4), mixed(11, 400000, 2048, 4),
@@ -107,8 +107,8 @@ static void shares_follow_the_weights(void **state) {
     int64_t taken[3] = {0}, total = 0;
     for (int64_t i = 0; i < n_sequences(plan, &o); i++) {
         fal_packed packed = fal_plan_sequence(plan, i);
-        for (int k = 0; k < packed.n_pieces; k++)
-            taken[d.items[packed.pieces[k].document].source] += packed.pieces[k].n_tokens;
+        for (int k = 0; k < packed.n_passages; k++)
+            taken[d.items[packed.passages[k].document].source] += packed.passages[k].n_tokens;
         total += packed.n_tokens;
         for (int s = 0; s < 3; s++)
             assert_true(fabs((double)taken[s] - (double)total * weights[s] / 100) < 40 * 2048.0);
@@ -142,8 +142,8 @@ static void one_epoch_has_everything_once(void **state) {
     for (int64_t i = 0; i < n_sequences(plan, &o); i++) {
         fal_packed packed = fal_plan_sequence(plan, i);
         int32_t n_tokens = 0;
-        for (int k = 0; k < packed.n_pieces; k++) {
-            const fal_piece *p = &packed.pieces[k];
+        for (int k = 0; k < packed.n_passages; k++) {
+            const fal_passage *p = &packed.passages[k];
             n_tokens += p->n_tokens;
             for (int32_t t = 0; t < p->n_tokens; t++)
                 assert_int_equal(seen[d.items[p->document].first_token + p->first + t]++, 0);
