@@ -135,13 +135,31 @@ static fal_verdict shrinks(const claim *c, const char *other, const json_t *seed
     return judge_below(i, log(c->bound));
 }
 
-fal_claim_result fal_extension_judge(const json_t *seeds, int index) {
-    const claim *c = &claims[index];
+static fal_claim_result judge(const claim *c, const json_t *seeds) {
     fal_claim_result result = {
         .claim = c->text, .source = c->source, .verdict = FAL_VERDICT_CONFIRMED};
     for (const char *const *other = c->others; *other; other++)
         result.verdict = both(result.verdict, c->judge(c, *other, seeds, &result));
     return result;
+}
+
+fal_claim_result fal_extension_judge(const json_t *seeds, int index) {
+    return judge(&claims[index], seeds);
+}
+
+static bool replace_yarn(const char **arm) {
+    if (strcmp(*arm, "yarn") != 0) return false;
+    *arm = "yarn-matched";
+    return true;
+}
+
+bool fal_extension_judge_matched(const json_t *seeds, int index, fal_claim_result *out) {
+    claim matched = claims[index];
+    bool is_about_yarn = replace_yarn(&matched.arm);
+    for (const char **other = matched.others; *other; other++)
+        is_about_yarn = replace_yarn(other) || is_about_yarn;
+    *out = judge(&matched, seeds);
+    return is_about_yarn;
 }
 
 /* ---- the gate ---- */

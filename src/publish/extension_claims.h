@@ -31,6 +31,8 @@ enum {
 
 /* Judges the claim at index, 0 to FAL_CLAIM_COUNT - 1. seeds: whole results, one object each. */
 fal_claim_result fal_extension_judge(const json_t *seeds, int index);
+/* The same with yarn-matched in yarn's place; false: the claim does not speak of YaRN. */
+bool fal_extension_judge_matched(const json_t *seeds, int index, fal_claim_result *out);
 
 /* Whether the text asks for a long context at all, measured by losses beyond the trained context with no fine-tuning: without
  * extension the model must be worse than with the best method, and one trained at the long context better than all. */

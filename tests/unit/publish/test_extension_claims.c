@@ -159,6 +159,22 @@ static void test_missing_numbers_decide_nothing(void **state) {
     json_decref(seeds);
 }
 
+/* Claims of YaRN are asked of the arm with matched turns as well, the others are not. */
+static void test_matched_turns(void **state) {
+    (void)state;
+    json_t *seeds = seeds_of(4);
+    fal_claim_result r;
+    move_arm(seeds, "yarn-matched", "before", 0, 3, -0.5, false);
+    assert_int_equal(fal_extension_judge(seeds, 0).verdict, FAL_VERDICT_UNDECIDED);
+    assert_true(fal_extension_judge_matched(seeds, 0, &r));
+    assert_int_equal(r.verdict, FAL_VERDICT_CONFIRMED);
+    assert_memory_equal(r.evidence, "yarn-matched", 12);
+    assert_true(fal_extension_judge_matched(seeds, 3, &r)); /* as one of the others */
+    assert_non_null(strstr(r.evidence, "ntk − yarn-matched"));
+    assert_false(fal_extension_judge_matched(seeds, 4, &r));
+    json_decref(seeds);
+}
+
 static void test_gate(void **state) {
     (void)state;
     json_t *seeds = seeds_of(2);
@@ -223,6 +239,7 @@ int main(void) {
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_halves_of_claims),
         cmocka_unit_test(test_missing_numbers_decide_nothing),
+        cmocka_unit_test(test_matched_turns),
         cmocka_unit_test(test_gate),
         cmocka_unit_test(test_results_are_checked),
     };
