@@ -37,6 +37,8 @@ fal_status fal_file_write(const char *path, const void *data, size_t length, fal
 /* False also where the system does not tell. */
 bool fal_file_exists(const char *path);
 bool fal_file_is_directory(const char *path);
+/* True if both are there and are one and the same, by whatever names. */
+bool fal_file_is_same(const char *a, const char *b);
 
 /* A link is followed; what is there and no regular file is refused (ARGUMENT). Writes "<path>.partial-<pid>-<n>" beside path; commit syncs and renames, so that path is whole or untouched. */
 typedef struct fal_output fal_output;

@@ -7,6 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
+enum {
+    MAX_LABEL = 1000 /* bytes of a link's words, so that no line costs its square */
+};
+
 static char byte_at(const fal_link_walk *w, size_t at) {
     return at < w->text.length ? w->text.data[at] : '\n';
 }
@@ -56,7 +60,8 @@ static void skip_code(fal_link_walk *w) {
 /* Whether the bracket that closes at `at` was opened on its line, and if so behind an exclamation mark. */
 static bool find_opening(const fal_link_walk *w, size_t at, bool *is_image) {
     int depth = 0;
-    for (size_t i = at + 1; i-- > 0 && w->text.data[i] != '\n';) {
+    size_t least = at > MAX_LABEL ? at - MAX_LABEL : 0;
+    for (size_t i = at + 1; i-- > least && w->text.data[i] != '\n';) {
         char c = w->text.data[i], before = i > 0 ? w->text.data[i - 1] : '\n';
         if (before == '\\') continue;
         if (c == ']') depth++;
@@ -181,6 +186,25 @@ static bool has_scheme(fal_slice target) {
     return false;
 }
 
+/* In place: "./a//b/." is "a/b", so that one file has one name. */
+static void drop_idle_parts(char *path) {
+    char *to = path;
+    if (*path == '/') return;
+    for (const char *part = path; *part;) {
+        size_t length = strcspn(part, "/");
+        bool is_idle = length == 0 || (length == 1 && *part == '.');
+        if (!is_idle) {
+            if (to != path) *to++ = '/';
+            memmove(to, part, length);
+            to += length;
+        }
+        part += length;
+        part += *part == '/';
+    }
+    if (to == path && *path) *to++ = '.';
+    *to = '\0';
+}
+
 fal_status fal_link_path(char **out, fal_slice target, fal_error *err) {
     *out = NULL;
     if (target.length == 0 || target.data[0] == '#' || target.data[0] == '/' || has_scheme(target))
@@ -195,6 +219,7 @@ fal_status fal_link_path(char **out, fal_slice target, fal_error *err) {
         path[n++] = coded ? (char)(high * 16 + low) : target.data[i];
         if (coded) i += 2;
     }
+    drop_idle_parts(path);
     *out = path;
     return FAL_OK;
 }

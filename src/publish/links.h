@@ -24,8 +24,8 @@ typedef struct fal_link_walk {
  * none. False: no more. */
 bool fal_link_next(fal_link_walk *walk, fal_link *out);
 
-/* The path that a link to a file beside the text names: without query and fragment, percent signs decoded. Owned by the
- * caller (fal_free). *out is NULL for a link to somewhere else (with a scheme, a host, or a fragment alone).
+/* The path that a link to a file beside the text names: without query and fragment, percent signs decoded, without
+ * parts that lead nowhere ("./a//b" is "a/b"). Owned by the caller (fal_free). *out is NULL for a link to somewhere else (with a scheme, a host, or a fragment alone).
  * Fails: MEMORY. */
 fal_status fal_link_path(char **out, fal_slice target, fal_error *err);
 

@@ -74,6 +74,10 @@ static bool is_word(const char *text, const char *marks) {
 }
 
 static fal_status check_options(const fal_publish_options *o, fal_error *err) {
+    if (fal_file_is_same(o->source, o->directory))
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "publish: '%s' holds the model itself, whose README.md would be lost",
+                        o->directory);
     if (o->n_mixes == 0) return fal_fail(err, FAL_E_ARGUMENT, "publish: no types are named");
     for (size_t i = 0; i < o->n_mixes; i++) {
         for (size_t k = 0; k < i; k++) {
@@ -147,7 +151,7 @@ static fal_status plan_file(publishing *p, size_t i, fal_error *err) {
         .path = p->paths[i],
         .plan = {.mix = file->mix, .recipe = o->recipe, .has_importance = o->calibration != NULL}
     };
-    if (strcmp(p->paths[i], o->source) == 0)
+    if (fal_file_is_same(p->paths[i], o->source))
         return fal_fail(err, FAL_E_ARGUMENT, "publish: '%s' would be written over itself",
                         o->source);
     fal_quantize_options options = fal_publishing_quantize_options(p);

@@ -269,6 +269,25 @@ static void links_are_found(void **state) {
     assert_false(fal_link_next(&walk, &link));
 }
 
+/* Brackets that close what was never opened, on one line of a quarter of a megabyte. */
+static void long_lines_end(void **state) {
+    (void)state;
+
+    enum {
+        LENGTH = 1 << 18
+    };
+
+    char *text = test_malloc(LENGTH);
+    for (size_t i = 0; i < LENGTH; i++)
+        text[i] = i % 2 ? '(' : ']';
+    fal_link_walk walk = {
+        .text = {text, LENGTH}
+    };
+    fal_link link;
+    assert_false(fal_link_next(&walk, &link));
+    test_free(text);
+}
+
 static void link_paths_are_read(void **state) {
     (void)state;
 
@@ -279,7 +298,10 @@ static void link_paths_are_read(void **state) {
         {"a%20b.md?x=1", "a b.md"},
         {"a%2",          "a%2"   },
         {"%zz",          "%zz"   },
-        {"./a",          "./a"   },
+        {"./a",          "a"     },
+        {"./a//b/./c/",  "a/b/c" },
+        {"./",           "."     },
+        {"%2Fx//y",      "/x//y" },
         {"#part",        NULL    },
         {"https://x/y",  NULL    },
         {"mailto:a@b",   NULL    },
@@ -327,6 +349,7 @@ int main(void) {
                                        cmocka_unit_test(templates_are_filled),
                                        cmocka_unit_test(faults_of_templates_are_named),
                                        cmocka_unit_test(links_are_found),
+                                       cmocka_unit_test(long_lines_end),
                                        cmocka_unit_test(link_paths_are_read),
                                        cmocka_unit_test(text_is_made_harmless)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -276,6 +276,11 @@ static void the_source_is_not_overwritten(void **state) {
     o.source = source;
     CHECK_STATUS(fal_publish(&set, &o, &err), FAL_E_ARGUMENT, &err, "over itself");
     fal_set_release(&set);
+    assert_int_equal(symlink(p.path, at(&p, "elsewhere")), 0);
+    o.source = p.path;
+    o.directory = at(&p, "elsewhere");
+    CHECK_STATUS(fal_publish(&set, &o, &err), FAL_E_ARGUMENT, &err, "would be lost");
+    fal_set_release(&set);
     fal_free(source);
     place_remove(&p);
 }
@@ -390,13 +395,14 @@ static void files_of_cards_come_along(void **state) {
     watch w;
     static const char card[] =
         "![a](images/a.png) [b](gone.md) ![c](./gone.png) [d](../secret) [e](link) [f](README.md)\n"
-        "[g](https://x.org) [h](cached.txt) [i](folder/secret)\n";
+        "[g](https://x.org) [h](cached.txt) [i](folder/secret) [j](./SHA256SUMS)\n";
     CHECK_OK(fal_folder_make(at(&p, "hf/images"), &err), &err);
     CHECK_OK(fal_folder_make(at(&p, "out"), &err), &err);
     CHECK_OK(fal_folder_make(at(&p, "elsewhere"), &err), &err);
     CHECK_OK(fal_folder_make(at(&p, "blobs"), &err), &err);
     put(&p, "hf/README.md", card, sizeof card - 1);
     put(&p, "hf/images/a.png", "picture", 7);
+    put(&p, "hf/SHA256SUMS", "theirs", 6);
     put(&p, "secret", "s", 1);
     put(&p, "elsewhere/secret", "s", 1);
     put(&p, "blobs/0a1b", "cached", 6);
@@ -411,7 +417,9 @@ static void files_of_cards_come_along(void **state) {
         "![c](https://huggingface.co/a/b/resolve/main/gone.png) "
         "[d](https://huggingface.co/a/b/blob/main/../secret) "
         "[e](https://huggingface.co/a/b/blob/main/link) [f](README.md)\n"
-        "[g](https://x.org) [h](cached.txt) [i](https://huggingface.co/a/b/blob/main/folder/secret)\n");
+        "[g](https://x.org) [h](cached.txt) [i](https://huggingface.co/a/b/blob/main/folder/secret) "
+        "[j](./SHA256SUMS)\n");
+    assert_false(fal_file_exists(at(&p, "out/SHA256SUMS")));
     assert_true(fal_file_exists(at(&p, "out/images/a.png")));
     assert_true(fal_file_exists(at(&p, "out/cached.txt")));
     assert_false(fal_file_exists(at(&p, "out/link")));
