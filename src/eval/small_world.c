@@ -70,16 +70,16 @@ static const struct {
     int first, count;
     const char *syllables, *ending; /* pairs of letters that its words are made of; NULL: numbers */
 } classes[N_CLASSES] = {
-    [NAME] = {N_PLAIN,       64,                 "MaLoTiReSuBeNoKa", "" },
-    [OBJECT] = {N_PLAIN + 64,  32,                 "goplenucidarfote", "" },
-    [FIRM] = {N_PLAIN + 96,  32,                 "KoZeVuXiPaDoFaRu", "" },
-    [PLACE] = {N_PLAIN + 128, 32,                 "haviborgulmestad", "m"},
-    [CODE_WORD] = {N_PLAIN + 160, 64,                 "zaqexukijovypuwo", "" },
-    [BELL_KIND] = {N_PLAIN + 224, 12,                 "brclstgrcospshfl", "i"},
-    [NUMBER] = {N_PLAIN + 236, 16,                 NULL              },
-    [NOUN] = {N_PLAIN + 252,           80, "tabeligonurasemo",                 ""   },
-    [VERB] = {N_PLAIN + 332,           48, "dekilomanibureto",                "s"},
-    [ADJECTIVE] = {N_PLAIN + 380,           48, "lumigrosharnebil",                "y"   }
+    [NAME] = {N_PLAIN,       64, "MaLoTiReSuBeNoKa", ""  },
+    [OBJECT] = {N_PLAIN + 64,  32, "goplenucidarfote", ""  },
+    [FIRM] = {N_PLAIN + 96,  32, "KoZeVuXiPaDoFaRu", ""  },
+    [PLACE] = {N_PLAIN + 128, 32, "haviborgulmestad", "m" },
+    [CODE_WORD] = {N_PLAIN + 160, 64, "zaqexukijovypuwo", ""  },
+    [BELL_KIND] = {N_PLAIN + 224, 12, "brclstgrcospshfl", "i" },
+    [NUMBER] = {N_PLAIN + 236, 16, NULL,               NULL},
+    [NOUN] = {N_PLAIN + 252, 80, "tabeligonurasemo", ""  },
+    [VERB] = {N_PLAIN + 332, 48, "dekilomanibureto", "s" },
+    [ADJECTIVE] = {N_PLAIN + 380, 48, "lumigrosharnebil", "y" }
 };
 
 enum {
