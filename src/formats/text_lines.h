@@ -19,8 +19,8 @@ fal_status fal_text_lines_open_memory(fal_text_lines **out, const void *data, si
                                       const char *name, size_t max_line_bytes, fal_error *err);
 void fal_text_lines_close(fal_text_lines *lines);
 
-/* The next line without its end (\n or \r\n), nor a byte order mark in front of the first one. Borrowed until the next call.
- * At the end of the file data is NULL.
+/* The next line without its end (\n or \r\n), nor a byte order mark in front of the first one. Borrowed until the next
+ * call. At the end of the file data is NULL.
  * Fails: FORMAT (packed data damaged or cut short, with its offset), UNSUPPORTED (packed with a window of over 128 MiB),
  * LIMIT (a longer line, by number), MEMORY. */
 fal_status fal_text_lines_next(fal_text_lines *lines, fal_slice *line, fal_error *err);

@@ -1,6 +1,6 @@
-/* Body of chat.h and of <falconer/tokenizer.h>, the part about conversations: finds the format of a model and renders messages by the
- * rows of chat_formats.def. Text of the format and of contents is tokenised together, as in the original; only names of
- * control tokens in the format itself become control tokens. */
+/* Body of chat.h and of <falconer/tokenizer.h>, the part about conversations: finds the format of a model and renders
+ * messages by the rows of chat_formats.def. Text of the format and of contents is tokenised together, as in the original;
+ * only names of control tokens in the format itself become control tokens. */
 #include "text/chat.h"
 
 #include "base/alloc.h"

@@ -1,6 +1,6 @@
-/* Body of mixture.h. Of the groups, and then of the sources in the group, those may be next that lack tokens to their share
- * of the ones taken so far, and that one is which would soonest lack a whole passage. No share then strays by more than the
- * longest passage; taking the one that lacks most strays further where shares are uneven and groups are many.
+/* Body of mixture.h. Of the groups, and then of the sources in the group, those may be next that lack tokens to their
+ * share of the ones taken so far, and the one is next that would soonest lack a whole passage. No share then strays by more
+ * than the longest passage (docs/decisions/0018-shares-by-deadline.md).
  * Source: Tijdeman, The chairman assignment problem, 1980, with passages in place of terms of equal length. */
 #include "train/mixture.h"
 

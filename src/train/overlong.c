@@ -10,7 +10,7 @@ static bool is_inside_character(const fal_tokenizer *t, int32_t id) {
     return piece && length > 0 && ((unsigned char)piece[0] & 0xc0) == 0x80;
 }
 
-/* Takes tokens [from, to) out, and some more at both ends where they would leave halves of characters; not before `least`. */
+/* Takes tokens [from, to) out, and more at both ends where halves of characters would be left; none before `least`. */
 static void take_out(const fal_tokenizer *t, size_t least, size_t from, size_t to,
                      fal_tokens *tokens, uint8_t *parts) {
     while (from > least && is_inside_character(t, tokens->ids[from]))

@@ -1,5 +1,5 @@
-/* Body of packer.h. Each passage goes where it leaves the least room. The search is linear in the bins that still have room
- * for the shortest passage; a window is small. */
+/* Body of packer.h. Each passage goes where it leaves the least room. The search is linear in the bins that still have
+ * room for the shortest passage; a window is small. */
 #include "train/packer.h"
 
 #include "base/alloc.h"

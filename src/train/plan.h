@@ -1,7 +1,8 @@
 /* Which documents are trained on, in which order, packed how: a pure function of documents, weights and seed.
  *
  * Groups are mixed by tokens: what every prefix of training has seen is close to the weights. Each source repeats its
- * documents as often as its share needs, in another order each time. A document longer than a sequence is cut into passages. */
+ * documents as often as its share needs, in another order each time. A document longer than a sequence is cut into
+ * passages. */
 #ifndef FAL_TRAIN_PLAN_H
 #define FAL_TRAIN_PLAN_H
 
@@ -78,9 +79,9 @@ typedef struct fal_batch_buffer {
 /* For batches of up to n_tokens tokens. Fails: MEMORY. */
 fal_status fal_batch_buffer_open(fal_batch_buffer *out, int64_t n_tokens, fal_error *err);
 void fal_batch_buffer_release(fal_batch_buffer *b);
-/* Lays the passages of n sequences from first one on behind each other; positions restart with each passage. The last token of
- * a document foretells nothing: weight 0. The last one of a passage foretells the next of its document. Borrowed from buffer,
- * which has room for n * sequence_length tokens. */
+/* Lays the passages of n sequences from first one on behind each other; positions restart with each passage. The last
+ * token of a document foretells nothing: weight 0. The last one of a passage foretells the next of its document.
+ * Borrowed from buffer, which has room for n * sequence_length tokens. */
 fal_batch fal_plan_fill(const fal_plan *plan, int64_t first, int n, fal_batch_buffer *buffer);
 
 #endif

@@ -1,5 +1,5 @@
-/* The reader of critiques: questions about a passage, answers, what is wrong with them, and better ones. Makes three kinds of
- * examples: the answer, its critique, its refinement.
+/* The reader of critiques: questions about a passage, answers, what is wrong with them, and better ones. Makes three
+ * kinds of examples: the answer, its critique, its refinement.
  * Source: Saunders et al. 2022, and the data published with it. */
 #include "base/string_builder.h"
 #include "train/readers.h"

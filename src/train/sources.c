@@ -1,5 +1,5 @@
-/* Body of sources.h and source_lines.h: finds the reader of a file, hands it one record after the other, counts. What a record means is the
- * readers', what becomes of an example the intake's. */
+/* Body of sources.h and source_lines.h: finds the reader of a file, hands it one record after the other, counts. What a
+ * record means is the readers', what becomes of an example the intake's. */
 #include "train/sources.h"
 
 #include "base/string_builder.h"
