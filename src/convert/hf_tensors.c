@@ -48,28 +48,13 @@ static fal_status add_tensor(fal_hf_tensors *all, const fal_string_map *places,
     return FAL_OK;
 }
 
-/* Rows of the table outside the layers in their order, the layers one after the other where the first of theirs stands. */
 static fal_status list_items(fal_hf_tensors *all, const fal_string_map *places, fal_error *err) {
     const fal_arch *arch = all->model.arch;
-    const fal_params *p = all->model.params;
-    bool are_layers_listed = false;
-    for (int i = 0; i < arch->n_weights; i++) {
-        const fal_weight_spec *spec = &arch->weights[i];
-        if (!fal_weight_spec_applies(spec, p)) continue;
-        if (!fal_weight_is_per_layer(spec->id)) {
-            FAL_TRY(add_tensor(all, places, spec, 0, err));
-            continue;
-        }
-        if (are_layers_listed) continue;
-        are_layers_listed = true;
-        for (int layer = 0; layer < p->n_layers; layer++) {
-            for (int k = i; k < arch->n_weights; k++) {
-                const fal_weight_spec *inner = &arch->weights[k];
-                if (fal_weight_is_per_layer(inner->id) && fal_weight_spec_applies(inner, p))
-                    FAL_TRY(add_tensor(all, places, inner, layer, err));
-            }
-        }
-    }
+    fal_weight_walk walk = {arch->weights, arch->n_weights, all->model.params, 0, 0};
+    const fal_weight_spec *spec;
+    int layer;
+    while ((spec = fal_weight_next(&walk, &layer)))
+        FAL_TRY(add_tensor(all, places, spec, layer, err));
     return FAL_OK;
 }
 

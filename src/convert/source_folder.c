@@ -73,28 +73,12 @@ static fal_status visit_one(folder *c, const fal_weight_spec *spec, int layer,
                     c->directory_name, name);
 }
 
-/* In the order of other writers: embeddings, the layers one after the other, the head. */
 static fal_status visit_weights(folder *c, visit_function *visit, fal_error *err) {
-    const fal_arch *arch = c->arch;
-    bool is_behind = false;
-    for (int i = 0; i < arch->n_weights; i++) {
-        const fal_weight_spec *spec = &arch->weights[i];
-        if (!fal_weight_spec_applies(spec, &c->params)) continue;
-        if (!fal_weight_is_per_layer(spec->id)) {
-            FAL_TRY(visit_one(c, spec, 0, visit, err));
-            continue;
-        }
-        if (is_behind) continue;
-        is_behind = true;
-        for (int layer = 0; layer < c->params.n_layers; layer++) {
-            for (int k = i; k < arch->n_weights; k++) {
-                const fal_weight_spec *inner = &arch->weights[k];
-                if (fal_weight_is_per_layer(inner->id)
-                    && fal_weight_spec_applies(inner, &c->params))
-                    FAL_TRY(visit_one(c, inner, layer, visit, err));
-            }
-        }
-    }
+    fal_weight_walk walk = {c->arch->weights, c->arch->n_weights, &c->params, 0, 0};
+    const fal_weight_spec *spec;
+    int layer;
+    while ((spec = fal_weight_next(&walk, &layer)))
+        FAL_TRY(visit_one(c, spec, layer, visit, err));
     return FAL_OK;
 }
 
@@ -220,14 +204,12 @@ static bool is_known_buffer(const char *name) {
 
 static bool is_in_table(const folder *c, const char *name) {
     char known[FAL_WEIGHT_NAME_SIZE];
-    for (int i = 0; i < c->arch->n_weights; i++) {
-        const fal_weight_spec *spec = &c->arch->weights[i];
-        int n_layers = fal_weight_is_per_layer(spec->id) ? c->params.n_layers : 1;
-        if (!fal_weight_spec_applies(spec, &c->params)) continue;
-        for (int layer = 0; layer < n_layers; layer++) {
-            fal_weight_hf_name(spec, layer, known);
-            if (ends_with(known, name)) return true;
-        }
+    fal_weight_walk walk = {c->arch->weights, c->arch->n_weights, &c->params, 0, 0};
+    const fal_weight_spec *spec;
+    int layer;
+    while ((spec = fal_weight_next(&walk, &layer))) {
+        fal_weight_hf_name(spec, layer, known);
+        if (ends_with(known, name)) return true;
     }
     return false;
 }

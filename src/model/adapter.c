@@ -149,13 +149,11 @@ static fal_status list_weights(fal_adapter *a, fal_error *err) {
     a->by_hf = fal_string_map_open(capacity);
     if (!a->entries || !a->by_gguf || !a->by_hf)
         return fal_fail_memory(err, capacity * sizeof *a->entries);
-    for (int i = 0; i < a->arch->n_weights; i++) {
-        const fal_weight_spec *spec = &a->arch->weights[i];
-        if (!fal_weight_spec_applies(spec, a->params)) continue;
-        int n_layers = fal_weight_is_per_layer(spec->id) ? a->params->n_layers : 1;
-        for (int layer = 0; layer < n_layers; layer++)
-            FAL_TRY(add_entry(a, spec, layer, err));
-    }
+    fal_weight_walk walk = {a->arch->weights, a->arch->n_weights, a->params, 0, 0};
+    const fal_weight_spec *spec;
+    int layer;
+    while ((spec = fal_weight_next(&walk, &layer)))
+        FAL_TRY(add_entry(a, spec, layer, err));
     return FAL_OK;
 }
 

@@ -88,30 +88,15 @@ static void list_one(fal_trainable *t, const fal_trainable_options *o, fal_weigh
     append(t, adapter, ".lora_b");
 }
 
-static bool has_weight(const fal_trainable *t, const fal_weight_spec *spec) {
-    if (!fal_weight_spec_applies(spec, &t->params)) return false;
-    return spec->id != FAL_WEIGHT_OUTPUT || !t->params.has_tied_head;
-}
-
-/* In the order of files: what stands in front of the layers' weights in the table, the layers, the rest. */
 static void list_all(fal_trainable *t, const fal_trainable_options *o) {
-    const fal_arch *arch = t->arch;
-    bool are_layers_listed = false;
+    fal_weight_walk walk = {t->arch->weights, t->arch->n_weights, &t->params, 0, 0};
+    const fal_weight_spec *spec;
+    int layer;
     t->n_weights = 0;
     t->n_values = t->n_gradients = 0;
-    for (int i = 0; i < arch->n_weights; i++) {
-        const fal_weight_spec *spec = &arch->weights[i];
-        if (!has_weight(t, spec)) continue;
-        if (!fal_weight_is_per_layer(spec->id)) list_one(t, o, spec->id, 0);
-        if (!fal_weight_is_per_layer(spec->id) || are_layers_listed) continue;
-        are_layers_listed = true;
-        for (int layer = 0; layer < t->params.n_layers; layer++) {
-            for (int k = i; k < arch->n_weights; k++) {
-                const fal_weight_spec *inner = &arch->weights[k];
-                if (fal_weight_is_per_layer(inner->id) && has_weight(t, inner))
-                    list_one(t, o, inner->id, layer);
-            }
-        }
+    while ((spec = fal_weight_next(&walk, &layer))) {
+        if (spec->id != FAL_WEIGHT_OUTPUT || !t->params.has_tied_head)
+            list_one(t, o, spec->id, layer);
     }
 }
 

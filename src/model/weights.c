@@ -45,6 +45,24 @@ bool fal_weight_is_per_layer(fal_weight_id id) {
     return strstr(weights[id].gguf, "{L}") != NULL;
 }
 
+static bool is_of_layer(const fal_weight_walk *w, int row) {
+    return row >= 0 && row < w->n_specs && fal_weight_is_per_layer(w->specs[row].id);
+}
+
+const fal_weight_spec *fal_weight_next(fal_weight_walk *w, int *layer) {
+    while (w->at < w->n_specs) {
+        int row = w->at++;
+        *layer = is_of_layer(w, row) ? w->layer : 0;
+        bool is_layer_done = is_of_layer(w, row) && !is_of_layer(w, w->at);
+        if (is_layer_done && ++w->layer < w->params->n_layers) {
+            while (is_of_layer(w, w->at - 1))
+                w->at--;
+        }
+        if (fal_weight_spec_applies(&w->specs[row], w->params)) return &w->specs[row];
+    }
+    return NULL;
+}
+
 bool fal_weight_is_vector(fal_weight_id id) {
     return weights[id].rows == ONE;
 }

@@ -38,6 +38,18 @@ bool fal_weight_spec_applies(const fal_weight_spec *spec, const fal_params *p);
 /* Whether its name holds {L}. */
 bool fal_weight_is_per_layer(fal_weight_id id);
 
+/* Walks the weights of a table that a model with these parameters has, in the order of files: the rows as they stand, those
+ * of the layers, which stand together, once for each layer. The first three are given, the rest is zero at first. */
+typedef struct fal_weight_walk {
+    const fal_weight_spec *specs;
+    int n_specs;
+    const fal_params *params;
+    int at, layer; /* the next ones */
+} fal_weight_walk;
+
+/* *layer is 0 outside the layers. NULL: there are no more. */
+const fal_weight_spec *fal_weight_next(fal_weight_walk *w, int *layer);
+
 /* Shape in words resolved: n_rows is 1 for vectors. */
 void fal_weight_shape(fal_weight_id id, const fal_params *p, int64_t *n_rows, int64_t *n_cols);
 bool fal_weight_is_vector(fal_weight_id id);
