@@ -40,10 +40,10 @@ measure() {
 
 n=$((windows * 512))
 "$build/falconer" quantize "$model" "$work/q4.gguf" Q4_0 --quiet
-measure "perplexity, F16" $n "$build/falconer" perplexity -m "$model" -f "$work/text" --chunks "$windows"
-measure "perplexity, Q4_0" $n "$build/falconer" perplexity -m "$work/q4.gguf" -f "$work/text" --chunks "$windows"
-measure "compare, F16 and Q4_0" $((2 * n)) "$build/falconer" compare -m "$model" -m "$work/q4.gguf" -f "$work/text" --chunks "$windows"
-measure "imatrix, F16" $n "$build/falconer" imatrix -m "$model" -f "$work/text" --chunks "$windows" -o "$work/importance"
+measure "perplexity, F16" $n "$build/falconer" perplexity -m "$model" -f "$work/text" --windows "$windows"
+measure "perplexity, Q4_0" $n "$build/falconer" perplexity -m "$work/q4.gguf" -f "$work/text" --windows "$windows"
+measure "compare, F16 and Q4_0" $((2 * n)) "$build/falconer" compare -m "$model" -m "$work/q4.gguf" -f "$work/text" --windows "$windows"
+measure "imatrix, F16" $n "$build/falconer" imatrix -m "$model" -f "$work/text" --windows "$windows" -o "$work/importance"
 # Two files, each against the reference, and 544 tokens each to time it.
 measure "publish, Q4_0 and Q4_K_M" $((4 * n + 2 * 544)) "$build/falconer" publish "$model" "$work/set" --types Q4_0,Q4_K_M \
     --text "$work/text" --windows "$windows"

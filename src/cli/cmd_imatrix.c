@@ -26,7 +26,7 @@ static const fal_option imatrix_rows[] = {
 
 static const fal_option_group groups[] = {
     {"Measure", imatrix_rows,                                 0        },
-    {"Text",    fal_text_chunk_rows,                          AT(text) },
+    {"Text",    fal_text_window_rows,                         AT(text) },
     {"Model",   fal_model_option_rows + FAL_MODEL_OTHER_ROWS, AT(model)},
     {NULL,      NULL,                                         0        }
 };

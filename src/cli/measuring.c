@@ -13,19 +13,19 @@
     FAL_ROW(FILE, "file", 'f', AT(file), "TEXT", "a file that holds the text; -: stdin")
 #define CONTEXT_ROW \
     FAL_ROW_COUNT("context", 'c', AT(n_context), "N", 2, INT_MAX, "tokens of a window (512)")
-#define CHUNKS_ROW \
-    FAL_ROW_COUNT("chunks", 0, AT(n_chunks), "N", 1, INT_MAX, "at most so many windows (all)")
+#define WINDOWS_ROW \
+    FAL_ROW_COUNT("windows", 0, AT(n_windows), "N", 1, INT_MAX, "at most so many windows (all)")
 #define SPECIAL_ROW FAL_ROW_FLAG("special", 0, AT(special), "recognise control tokens in the text")
 
 const fal_option fal_text_option_rows[] = {
     FILE_ROW,
     CONTEXT_ROW,
     FAL_ROW_COUNT("stride", 0, AT(stride), "N", 1, INT_MAX, "a window every N tokens, all scored"),
-    CHUNKS_ROW,
+    WINDOWS_ROW,
     SPECIAL_ROW,
     {0}};
 
-const fal_option fal_text_chunk_rows[] = {FILE_ROW, CONTEXT_ROW, CHUNKS_ROW, SPECIAL_ROW, {0}};
+const fal_option fal_text_window_rows[] = {FILE_ROW, CONTEXT_ROW, WINDOWS_ROW, SPECIAL_ROW, {0}};
 
 fal_status fal_measured_model_open(fal_model **out, const fal_text_choice *text,
                                    const fal_model_choice *model, const char *hint,
@@ -58,7 +58,7 @@ fal_eval_options fal_measuring_options(const fal_text_choice *text, const fal_mo
     fal_interrupt_watch(2);
     return (fal_eval_options){.n_context = text->n_context,
                               .stride = text->stride,
-                              .n_windows = text->n_chunks,
+                              .n_windows = text->n_windows,
                               .n_batch = model->n_batch ? model->n_batch : FAL_MODEL_BATCH,
                               .kv_type = model->kv_type,
                               .on_progress = on_progress,

@@ -8,13 +8,13 @@
 
 typedef struct fal_text_choice {
     const char *file;
-    int n_context, stride, n_chunks;
+    int n_context, stride, n_windows;
     bool special;
 } fal_text_choice;
 
-/* Rows that store into a fal_text_choice; fal_text_chunk_rows has no --stride. */
+/* Rows that store into a fal_text_choice; fal_text_window_rows has no --stride. */
 extern const fal_option fal_text_option_rows[];
-extern const fal_option fal_text_chunk_rows[];
+extern const fal_option fal_text_window_rows[];
 
 /* Opens the model, for windows of the text's --context. hint and out as in fal_model_choice_open. */
 fal_status fal_measured_model_open(fal_model **out, const fal_text_choice *text,

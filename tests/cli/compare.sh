@@ -26,7 +26,7 @@ for which, line in zip(("reference", "other"), open("alone.json")):
     assert alone["scored"] == two["scored"] and alone["windows"] == two["windows"]
     assert all(alone[key] == two[which][key] for key in two[which]), (alone, two[which])
 END
-"$FALCONER" compare -m "$MODEL" -m "$MODEL" -f text -c 32 --chunks 1 | sed 's/[0-9]* +- [0-9]*$/VALUE/'
+"$FALCONER" compare -m "$MODEL" -m "$MODEL" -f text -c 32 --windows 1 | sed 's/[0-9]* +- [0-9]*$/VALUE/'
 model falcon-7b-like
 try "$FALCONER" compare -m "$MODEL" -m "$other" -f text -c 32
 try "$FALCONER" compare -m "$MODEL" -f text

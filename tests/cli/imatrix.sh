@@ -9,8 +9,8 @@ done >text
 "$FALCONER" imatrix -m "$MODEL" -f text -c 32 -o a.dat --json || fail "classic"
 "$FALCONER" imatrix -m "$MODEL" -f text -c 32 -o b.dat --threads 3 --batch 7 2>/dev/null || fail "again"
 cmp a.dat b.dat || exit 1
-"$FALCONER" imatrix -m "$MODEL" -f text -c 32 --chunks 3 -o c.gguf --process-output --json || fail "GGUF"
-"$FALCONER" imatrix -m "$MODEL" -f text -c 32 --chunks 3 -o c.dat --process-output --json >/dev/null || fail "chunks"
+"$FALCONER" imatrix -m "$MODEL" -f text -c 32 --windows 3 -o c.gguf --process-output --json || fail "GGUF"
+"$FALCONER" imatrix -m "$MODEL" -f text -c 32 --windows 3 -o c.dat --process-output --json >/dev/null || fail "chunks"
 "$FALCONER" inspect c.gguf --tensors | grep -c in_sum2
 # Both forms as llama.cpp reads them.
 python3 - <<'END' || fail "files"

@@ -26,7 +26,7 @@ for name, scored in (("halves", score[n // 2 + 1:]), ("all", score[1:])):
 slid = json.load(open("slid.json"))
 assert slid["scored"] == n - 1 and slid["stride"] == 4 and slid["windows"] == 1 + math.ceil((n - 16) / 4)
 END
-"$FALCONER" perplexity -m "$MODEL" -f text -c 8 --chunks 2 | sed 's/[0-9.]* +- [0-9.]*/VALUE/'
+"$FALCONER" perplexity -m "$MODEL" -f text -c 8 --windows 2 | sed 's/[0-9.]* +- [0-9.]*/VALUE/'
 try "$FALCONER" perplexity -m "$MODEL" -f text
 try "$FALCONER" perplexity -m "$MODEL" -f text -c 2
 try "$FALCONER" perplexity -m "$MODEL" -f text -c 8 --stride 9

@@ -25,7 +25,7 @@ try "$FALCONER" quantize config.json out.gguf Q4_0
 "$FALCONER" quantize "$MODEL" --out-dir set F16 Q4_0 Q8_0 2>&1 >plan | grep -v '^in '
 "$FALCONER" quantize "$MODEL" parts.gguf Q4_0 --split-max-size 100KB --quiet || fail "parts"
 try "$FALCONER" quantize "$MODEL" parts.gguf Q4_0 --split-max-size 100KB --name other --quiet
-"$FALCONER" imatrix -m q8.gguf -f "$SOURCE_DIR/CONTRIBUTING.md" -c 64 --chunks 2 -o importance 2>notice || fail "imatrix"
+"$FALCONER" imatrix -m q8.gguf -f "$SOURCE_DIR/CONTRIBUTING.md" -c 64 --windows 2 -o importance 2>notice || fail "imatrix"
 try "$FALCONER" imatrix -m q8.gguf -f "$SOURCE_DIR/CONTRIBUTING.md" -o nowhere/importance
 try "$FALCONER" quantize "$SOURCE_DIR/tests/golden/models/falcon-7b-like" out.gguf Q2_K --imatrix importance --quiet
 "$FALCONER" quantize "$MODEL" out.gguf Q2_K --imatrix importance 2>&1 >plan | grep -v '^in '
