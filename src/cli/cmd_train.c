@@ -113,15 +113,15 @@ static fal_status write_adapter(const job *j, const char *path, fal_error *err) 
     return fal_trainable_write_adapter(j->model, j->choice->model, path, true, err);
 }
 
-/* Made of the file, which is written before. */
+/* From the file: the model is closed by then, so that memory stays as planned. */
 static fal_status write_folder(const job *j, const char *path, fal_error *err) {
-    static const fal_log silent = {0};
-    const fal_to_hf_options options = {.n_threads = j->choice->n_threads, .replaces = true};
+    static const fal_log silent;
+    const fal_to_hf_options how = {.n_threads = j->choice->n_threads, .replaces = true};
     fal_source *source = NULL;
     char *file = fal_path_join(j->choice->out, FILE_NAME);
-    fal_status status =
-        file ? fal_source_open(&source, file, false, &silent, err) : fal_fail_memory(err, 0);
-    if (status == FAL_OK) status = fal_write_hf_folder(source, path, &options, err);
+    fal_status status = file ? FAL_OK : fal_fail_memory(err, 0);
+    if (status == FAL_OK) status = fal_source_open(&source, file, false, &silent, err);
+    if (status == FAL_OK) status = fal_write_hf_folder(source, path, &how, err);
     fal_source_close(source);
     fal_free(file);
     return status;
@@ -139,11 +139,22 @@ static fal_status write_output(const job *j, const char *name, output_writer *wr
     return status;
 }
 
-/* The model in the forms that others read. */
-static fal_status write_outputs(const job *j, fal_error *err) {
+/* The model in the forms that others read. For some models a checkpoint folder has no words; they have their file. */
+static fal_status write_outputs(job *j, fal_error *err) {
+    const fal_train_choice *c = j->choice;
+    fal_error why = {0};
     FAL_TRY(write_output(j, FILE_NAME, write_gguf, err));
-    FAL_TRY(write_output(j, "hf", write_folder, err));
-    return j->choice->lora_rank > 0 ? write_output(j, "adapter", write_adapter, err) : FAL_OK;
+    if (c->lora_rank > 0) FAL_TRY(write_output(j, "adapter", write_adapter, err));
+    if (c->no_hf) return FAL_OK;
+    fal_trainable_close(j->model);
+    j->model = NULL;
+    fal_status status = write_output(j, "hf", write_folder, &why);
+    if (status == FAL_E_UNSUPPORTED) {
+        if (!c->quiet) fal_terminal_notice("no folder hf: %s", why.message);
+        return FAL_OK;
+    }
+    if (status != FAL_OK && err) *err = why;
+    return status;
 }
 
 static fal_status tell_result(const job *j, const fal_train_result *r, double seconds,
@@ -195,9 +206,9 @@ const fal_command fal_command_train = {
         "readers; recognised from the first record otherwise), group, weight (within its group), overlong (cut, drop, "
         "middle, left), min-tokens, language, top-answers. Groups are mixed by tokens: short-chat 50, long-context 45, "
         "web-text 5, unless --group says otherwise; groups without data are left out.\n\n"
-        "DIR holds log.jsonl with a line for each step, curves.svg, checkpoints step-N, and at the end model.gguf, the same as a "
-        "Hugging Face folder in hf, and with LoRA also adapter, which falconer merge folds into a model. Ctrl-C saves and "
-        "ends; --resume goes on, with the same result to the last bit, whatever the number of threads.",
+        "DIR holds log.jsonl with a line for each step, curves.svg, checkpoints step-N, and at the end model.gguf and the "
+        "checkpoint folder hf, with LoRA also adapter, which falconer merge folds into a model. Ctrl-C saves and ends; "
+        "--resume goes on, with the same result to the last bit, whatever the number of threads.",
     .arguments = arguments,
     .groups = fal_train_option_groups,
     .examples = examples,

@@ -108,7 +108,8 @@ static const fal_option optimizer_rows[] = {
 static const fal_option output_rows[] = {
     FAL_ROW(DIRECTORY, "out", 'o', AT(out), "DIR", "the run's folder (run)"),
     FAL_ROW_CHOICE("type", 't', AT(type), "TYPE", type_choice,
-                   "of model.gguf: f32, f16 or bf16 (f32)"),
+                   "of the written model: f32, f16 or bf16 (f32)"),
+    FAL_ROW_FLAG("no-hf", 0, AT(no_hf), "make no folder hf for Hugging Face"),
     FAL_ROW(TEXT, "name", 0, AT(name), "NAME", "of a fresh model (the folder's)"),
     FAL_ROW_COUNT("checkpoint-every", 0, AT(checkpoint_every), "N", 0, INT_MAX,
                   "steps between checkpoints (0: at the end)"),

@@ -33,7 +33,7 @@ typedef struct fal_train_choice {
     /* output */
     const char *out, *type, *name;
     int checkpoint_every, keep, validate_every;
-    bool resume, force, plan, json, quiet;
+    bool no_hf, resume, force, plan, json, quiet;
     const char *device;
     int n_threads;
 } fal_train_choice;

@@ -111,7 +111,7 @@ static fal_status check_sizes(const fal_train_choice *c, fal_error *err) {
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
         if (!needed[i].is_given)
             return fal_fail(err, FAL_E_ARGUMENT,
-                            "train: a fresh model needs --%s (and none starts from --model)",
+                            "train: --%s is missing: without --model a fresh model is made",
                             needed[i].name);
     }
     return FAL_OK;

@@ -49,6 +49,9 @@ fal_status fal_run_defaults(fal_train_options *o, fal_error *err) {
 
 /* ---- listing ---- */
 
+/* Follows from the plan, whose hash is compared; kept for messages. */
+static const char TOTAL[] = "total tokens";
+
 static fal_setting *add(fal_progress_of_run *out, const char *name) {
     fal_setting *s = &out->settings[out->n_settings++];
     snprintf(s->name, sizeof s->name, "%s", name);
@@ -106,7 +109,7 @@ void fal_run_settings_list(const fal_train_subject *subject, const fal_train_opt
     add_number(out, "sequence length", subject->sequence_length);
     add_number(out, "batch sequences", subject->batch_sequences);
     add_number(out, "micro-batch", o->micro_batch);
-    add_number(out, "total tokens", (double)total_tokens);
+    add_number(out, TOTAL, (double)total_tokens);
     add_number(out, "learning rate", o->learning_rate);
     add_word(out, "schedule", fal_schedule_name((int)o->schedule));
     add_number(out, "warm-up", o->warm_up);
@@ -145,13 +148,16 @@ fal_status fal_run_settings_compare(const fal_progress_of_run *now, const fal_pr
     for (int i = 0; i < now->n_settings; i++) {
         const char *name = now->settings[i].name, *before = find(then, name);
         char ours[FAL_SETTING_SIZE], theirs[FAL_SETTING_SIZE];
-        if (strcmp(before, now->settings[i].text) == 0) continue;
+        if (strcmp(name, TOTAL) == 0 || strcmp(before, now->settings[i].text) == 0) continue;
         shorten(now->settings[i].text, ours);
         shorten(before, theirs);
         return fal_fail(err, FAL_E_ARGUMENT, "%s is %s now and %s in the checkpoint", name, ours,
                         theirs);
     }
     if (now->plan_hash == then->plan_hash) return FAL_OK;
-    return fal_fail(err, FAL_E_ARGUMENT,
-                    "the data, their weights or the seed are not those of the checkpoint");
+    return fal_fail(
+        err, FAL_E_ARGUMENT,
+        "the data are planned otherwise, %s tokens now and %s in the checkpoint: sources, "
+        "weights, seed or length are others",
+        find(now, TOTAL), find(then, TOTAL));
 }

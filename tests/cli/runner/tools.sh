@@ -37,3 +37,24 @@ commands() {
 long_options() {
     "$FALCONER" "$1" --help | sed -n 's/^  \(-.,\|   \) --\([a-z0-9-]*\).*/\2/p'
 }
+
+# Data for training in talks.jsonl and text.txt, and options that make a model small enough to be trained here in $FRESH.
+training_data() {
+    i=0
+    while [ $i -lt 40 ]; do
+        echo '{"messages": [{"role": "user", "content": "What follows '$i'?"}, {"role": "assistant", "content": "It is '$((i + 1))'."}]}'
+        i=$((i + 1))
+    done >talks.jsonl
+    i=0
+    while [ $i -lt 60 ]; do
+        echo "The falcon sees the sea $i times, and the sea sees the falcon."
+        i=$((i + 1))
+    done >text.txt
+    FRESH="--tokenizer $SOURCE_DIR/tests/golden/models/falcon-7b-like --layout falcon-40b --n-layers 2 --d-model 32 --n-heads 2
+        --n-kv-heads 1 --sequence-length 32 --batch-sequences 2 --threads 1"
+}
+
+# The log of a run without what depends on the machine and its clock.
+log_of() {
+    sed 's/, "seconds".*//' "$1/log.jsonl"
+}

@@ -304,7 +304,7 @@ static void a_run_of_other_settings_does_not_go_on(void **state) {
     r.documents.items[2].hash ^= 1;
     fal_plan_close(r.plan);
     r.subject.plan = r.plan = tiny_plan_steps(&r.documents, 4);
-    CHECK_STATUS(tiny_train(&r, &err), FAL_E_ARGUMENT, &err, "the data");
+    CHECK_STATUS(tiny_train(&r, &err), FAL_E_ARGUMENT, &err, "the data are planned otherwise");
     tiny_close(&r);
     remove_run(folder, "run");
 }
