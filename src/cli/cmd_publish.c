@@ -108,6 +108,7 @@ static bool on_progress(void *user, const char *what, uint64_t n_done, uint64_t 
         fal_progress_clear(&s->progress);
         snprintf(s->what, sizeof s->what, "%s", what);
         s->progress = fal_progress_open(s->what, unit_of(what));
+        s->progress.n_before = n_done; /* nobody told when the step began */
     }
     if (!s->quiet) fal_progress_show(&s->progress, n_done, n_total);
     return !fal_interrupt_is_raised();
