@@ -23,7 +23,7 @@ fal_status fal_folder_output_open(fal_folder_output **out, const char *path,
 const char *fal_folder_output_path(const fal_folder_output *o);
 
 /* Gives the folder its name; what had the name goes. Closes o in any case; on failure what was written is removed, and
- * what was at path is there still. Fails: IO, MEMORY. */
+ * what was at path is there still. Fails: as open. */
 fal_status fal_folder_output_commit(fal_folder_output *o, fal_error *err);
 
 /* Closes o and removes what was written; NULL is fine. */

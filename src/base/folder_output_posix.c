@@ -19,6 +19,7 @@ enum {
 struct fal_folder_output {
     char *path, *partial;
     char *replaced; /* the name that what was at path takes for a moment */
+    fal_may_replace *may_replace;
 };
 
 static void close_output(fal_folder_output *o) {
@@ -85,6 +86,7 @@ fal_status fal_folder_output_open(fal_folder_output **out, const char *path,
     if (!*path) return fal_fail(err, FAL_E_ARGUMENT, "a folder needs a name");
     fal_folder_output *o = fal_alloc(1, sizeof *o);
     if (!o) return fal_fail_memory(err, sizeof *o);
+    o->may_replace = may_replace;
     o->path = copy_path(path);
     fal_status status = o->path ? check_path(o->path, may_replace, err) : fal_fail_memory(err, 0);
     if (status == FAL_OK) status = make_partial(o, err);
@@ -102,6 +104,8 @@ const char *fal_folder_output_path(const fal_folder_output *o) {
 
 /* The name is free for a moment only between two renames; what had it comes back if the second one fails. */
 static fal_status take_name(const fal_folder_output *o, fal_error *err) {
+    /* Once more: others may have written there meanwhile. */
+    FAL_TRY(check_path(o->path, o->may_replace, err));
     bool is_replacing = fal_file_exists(o->path);
     if (is_replacing) FAL_TRY(fal_folder_rename(o->path, o->replaced, err));
     fal_status status = fal_folder_rename(o->partial, o->path, err);

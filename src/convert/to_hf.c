@@ -5,6 +5,7 @@
 #include "convert/hf_tensors.h"
 #include "formats/tokenizer_json_write.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const uint64_t DEFAULT_SHARD_BYTES = 5000000000;
@@ -106,6 +107,16 @@ static void notice(const fal_to_hf_options *o, const char *text) {
     if (o->log.function) o->log.function(o->log.user, FAL_LOG_WARNING, "convert", text);
 }
 
+static void report_left_out(const fal_hf_tensors *tensors, const fal_to_hf_options *o) {
+    char text[128];
+    int n_left_out = tensors->source->n_tensors - tensors->count;
+    snprintf(text, sizeof text, "%d tensors have no place in the folder and are left out",
+             n_left_out);
+    if (n_left_out > 0) notice(o, text);
+    if (!tensors->model.vocabulary)
+        notice(o, "the model has no vocabulary: tokenizer.json is left out");
+}
+
 static fal_status write_files(const fal_hf_tensors *tensors, const fal_to_hf_options *o,
                               const char *directory, fal_error *err) {
     const fal_source_model *m = &tensors->model;
@@ -113,7 +124,7 @@ static fal_status write_files(const fal_hf_tensors *tensors, const fal_to_hf_opt
     FAL_TRY(write_generation_config(m, directory, err));
     if (m->vocabulary)
         FAL_TRY(fal_tokenizer_json_write(m->vocabulary, directory, m->params->n_context, err));
-    if (!m->vocabulary) notice(o, "the model has no vocabulary: tokenizer.json is left out");
+    report_left_out(tensors, o);
     return fal_hf_tensors_write(tensors, directory, o, err);
 }
 
