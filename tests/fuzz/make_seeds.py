@@ -310,6 +310,19 @@ def write_sources():
     write("sources", seeds)
 
 
+def write_yaml_documents():
+    bombs = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    for before, name in zip("abcdefg", "bcdefgh"):
+        bombs.append(f"{name}: &{name} [{', '.join(['*' + before] * 9)}]")
+    write("yaml_document", {
+        "config": b"model: m.gguf\nsources:\n  - {path: a.jsonl, weight: 2}\n  - b.txt\ngroups: {x: 1}\n# end\n",
+        "styles": b"a: 'one'\nb: \"two\\n\"\nc: |\n  three\n  four\nd: >-\n  five\n", "empty": b"", "comment": b"# nothing\n",
+        "list": b"- a\n", "scalar": b"a", "twice": b"a: 1\na: 2\n", "key": b"[a]: 1\n", "two": b"a: 1\n---\nb: 2\n",
+        "open": b"a: [b, c\n", "tab": b"a:\n\t- b\n", "bytes": b"a: \xff\xfe\n", "zero": b"a: \0\n", "alias": b"a: &x 1\nb: *x\n",
+        "missing": b"a: *x\n", "cycle": b"a: &x [*x]\n", "deep": b"a: " + b"[" * 100 + b"]" * 100, "bomb": "\n".join(bombs).encode(),
+        "tag": b"a: !!binary aGk=\n%TAG ! x\n", "mark": b"\xef\xbb\xbfa: 1\n"})
+
+
 write_gguf()
 write_safetensors()
 write_torch_files()
@@ -318,3 +331,4 @@ write_importance()
 write_adapters()
 write_text_lines()
 write_sources()
+write_yaml_documents()
