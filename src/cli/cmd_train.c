@@ -179,6 +179,7 @@ static fal_status run_job(job *j, fal_error *err) {
     FAL_TRY(make_plan(j, err));
     FAL_TRY(tell_plan(j, err));
     if (c->plan) return FAL_OK;
+    FAL_TRY(fal_add_context(err, fal_train_check_directory(&j->options, err), "train"));
     FAL_TRY(fal_device_open(&j->device, c->device, c->n_threads, err));
     FAL_TRY(fal_train_start_model(&j->start, j->device, &j->model, err));
     FAL_TRY(train(j, &result, err));

@@ -169,6 +169,8 @@ json_t *fal_train_plan_json(const fal_train_start *start, const fal_train_data *
 
 /* ---- steps ---- */
 
+static const double SILENCE = 30; /* seconds, at most, where nobody sees a bar */
+
 static void print_step(const fal_train_step *s) {
     char left[32], validation[48] = "";
     fal_format_duration(left, sizeof left, s->seconds_left);
@@ -180,15 +182,19 @@ static void print_step(const fal_train_step *s) {
 }
 
 void fal_train_display_step(fal_train_display *d, const fal_train_step *s) {
-    d->memory = s->memory;
     if (d->is_quiet) return;
     if (!d->bar.what) {
+        d->told = fal_seconds();
         d->bar = fal_progress_open(d->what, "tokens");
         d->bar.n_before = (uint64_t)s->n_tokens;
     }
-    bool is_told = s->is_saved || !isnan(s->validation_loss);
-    if (is_told) fal_progress_clear(&d->bar);
-    if (is_told) print_step(s);
+    double now = fal_seconds();
+    bool is_due = !fal_terminal_is(stderr) && now - d->told >= SILENCE;
+    if (s->is_saved || !isnan(s->validation_loss) || is_due) {
+        fal_progress_clear(&d->bar);
+        print_step(s);
+        d->told = now;
+    }
     snprintf(d->what, sizeof d->what, "step %lld of %lld, loss %.4f", (long long)s->step,
              (long long)s->n_steps, s->loss);
     fal_progress_show(&d->bar, (uint64_t)s->n_tokens, (uint64_t)s->total_tokens);

@@ -30,12 +30,13 @@ void fal_train_print_plan(FILE *stream, const fal_train_start *start, const fal_
 json_t *fal_train_plan_json(const fal_train_start *start, const fal_train_data *data,
                             const fal_train_budget *budget);
 
-/* Shows steps as they are done: a bar on a terminal, elsewhere a line for each checkpoint and validation. */
+/* Shows steps as they are done: a bar on a terminal, and a line for each checkpoint and validation; without a terminal,
+ * a line at least each half minute. */
 typedef struct fal_train_display {
     fal_progress bar;
     char what[96]; /* in front of the bar */
+    double told;   /* when a line was written last */
     bool is_quiet;
-    uint64_t memory; /* of the last step */
 } fal_train_display;
 
 /* Shows one step. Zero-initialise d but for is_quiet. */

@@ -81,6 +81,10 @@ fal_status fal_train_plan_memory(const fal_arch *arch, const fal_params *params,
                                  const fal_train_options *options, int sequence_length,
                                  fal_train_memory *out, fal_error *err);
 
+/* Whether fal_train would begin in options' directory: what is seen without opening anything.
+ * Fails: ARGUMENT (checkpoints of a run that is not to be resumed), IO, MEMORY. */
+fal_status fal_train_check_directory(const fal_train_options *options, fal_error *err);
+
 /* Trains. On success, and when on_step ended it (CANCELLED), the newest checkpoint is the model as it is in memory.
  * The same subject and options give the same bits for every number of threads and however often training is resumed.
  * In directory: log.jsonl (a line per step), curves.tsv, curves.svg, and the checkpoints step-N.

@@ -37,16 +37,23 @@ static void set_schedule(run *r) {
                                  .total_tokens = total};
 }
 
+fal_status fal_train_check_directory(const fal_train_options *options, fal_error *err) {
+    int64_t step;
+    if (!options->directory || options->resumes) return FAL_OK;
+    FAL_TRY(fal_training_checkpoint_find(options->directory, &step, err));
+    if (step < 0) return FAL_OK;
+    return fal_fail(err, FAL_E_ARGUMENT,
+                    "'%s' has a run of %lld steps: resume it, or choose another folder",
+                    options->directory, (long long)step);
+}
+
 /* Goes on from the newest checkpoint, or begins at step 0 in a folder that has none. */
 static fal_status find_beginning(run *r, fal_error *err) {
     const fal_train_options *o = &r->options;
     fal_progress_of_run then;
+    FAL_TRY(fal_train_check_directory(o, err));
     FAL_TRY(fal_training_checkpoint_find(o->directory, &r->saved_step, err));
     if (r->saved_step < 0) return FAL_OK;
-    if (!o->resumes)
-        return fal_fail(err, FAL_E_ARGUMENT,
-                        "'%s' has a run of %lld steps: resume it, or choose another folder",
-                        o->directory, (long long)r->saved_step);
     FAL_TRY(fal_training_checkpoint_read(o->directory, r->saved_step, r->subject->model,
                                          r->optimizer, &then, err));
     if (!o->forces_settings) {
