@@ -65,7 +65,8 @@ static fal_status recognise_lines(const fal_reader_row **out, fal_text_lines *li
     do {
         FAL_TRY(fal_text_lines_next(lines, &line, err));
         if (!line.data || fal_text_lines_number(lines) > RECOGNISED_WITHIN)
-            return fal_fail(err, FAL_E_FORMAT, "'%s': no line is a JSON object", path);
+            return fal_fail(err, FAL_E_FORMAT, "'%s': no JSON object in the first %d lines", path,
+                            RECOGNISED_WITHIN);
         if (!is_blank(line))
             FAL_TRY(recognise_line(out, line, path, fal_text_lines_number(lines), err));
     } while (!*out);

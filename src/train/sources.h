@@ -15,7 +15,7 @@ enum {
 /* What to do with a document longer than the sequence length. */
 typedef enum fal_overlong {
     FAL_OVERLONG_DEFAULT, /* plain text: cut; chat: dropped; long documents: middle-cut */
-    FAL_OVERLONG_CUT,     /* into passages of the sequence length */
+    FAL_OVERLONG_CUT,     /* left whole: the plan cuts it into passages of the sequence length */
     FAL_OVERLONG_DROP,
     FAL_OVERLONG_MIDDLE, /* the document loses its middle; instruction, question and answer stay */
     FAL_OVERLONG_LEFT    /* loses its beginning */
@@ -23,8 +23,8 @@ typedef enum fal_overlong {
 
 /* Zero means default. */
 typedef struct fal_source_options {
-    const char *path;   /* a file; .zst is unpacked on the way */
-    const char *reader; /* a name of readers.def; NULL: recognised from the first record */
+    const char *path;   /* a file, plain or packed by zstd */
+    const char *reader; /* a name of readers.def; NULL: by the file's name or first record */
     const char
         *group;    /* "short-chat", "long-context", "web-text" or one's own name; NULL: by reader */
     double weight; /* within its group, by tokens; 0: 1 */
@@ -36,12 +36,15 @@ typedef struct fal_source_options {
 
 typedef struct fal_source_report {
     const char *reader; /* a name of readers.def: the one that was used */
-    int64_t n_records, n_kept, n_tokens, n_loss_tokens[FAL_LOSS_PART_COUNT];
+    int64_t n_records;  /* lines of JSONL, texts of a text file */
+    int64_t n_kept;     /* documents; a record may have none or several */
+    int64_t n_tokens, n_loss_tokens[FAL_LOSS_PART_COUNT]; /* of the documents kept */
     int n_reasons;
 
     struct {
-        const char *reason; /* static: "deleted", "roles do not alternate", ... */
-        int64_t count, first_record;
+        const char *reason;   /* static: "deleted", "roles do not alternate", ... */
+        int64_t count;        /* of what was left out: records, messages of trees, examples */
+        int64_t first_record; /* line of the file, from 1 */
     } dropped[FAL_DROP_REASONS];
 } fal_source_report;
 
@@ -59,7 +62,9 @@ typedef struct fal_reading {
 } fal_reading;
 
 /* Appends the documents of one source. source numbers it.
- * Fails: NOT_FOUND, IO, FORMAT (no known form; a damaged record when strict, by line), CANCELLED, MEMORY. */
+ * Fails: NOT_FOUND, IO, ARGUMENT (an unknown reader, a number out of range, a chat format whose tokens are missing), FORMAT
+ * (no known form; damaged packed data; when strict, a damaged record, by line), LIMIT (a line or text too long), CANCELLED,
+ * MEMORY; then out may have gained documents. */
 fal_status fal_source_read(const fal_source_options *source, int32_t number,
                            const fal_reading *reading, fal_documents *out,
                            fal_source_report *report, fal_error *err);

@@ -101,7 +101,7 @@ static void the_reader_is_found_or_named(void **state) {
     CHECK_STATUS(read_named(t, "a.jsonl", other, sizeof other - 1, &err), FAL_E_FORMAT, &err,
                  "line 2: a record of no known form");
     CHECK_STATUS(read_named(t, "a.jsonl", none, sizeof none - 1, &err), FAL_E_FORMAT, &err,
-                 "no line is a JSON object");
+                 "no JSON object in the first 1024 lines");
     t->source.reader = "plain-text";
     check_source(t, "a.jsonl", "a\nb\n", "plain-text", "1: aT{\nb$}\n", "1/1");
     t->source.reader = "pain-text";
