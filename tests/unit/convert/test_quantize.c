@@ -1,5 +1,6 @@
 /* Quantizing a tiny checkpoint: exact sizes, same bits for any number of threads, parts, resuming, refusals. */
 #include "base/alloc.h"
+#include "base/cpu.h"
 #include "base/file.h"
 #include "check.h"
 #include "convert/convert.h"
@@ -294,12 +295,51 @@ static void test_finished_in_every_way(void **state) {
     fal_source_close(one);
 }
 
+static bool stop_at_the_end(void *user, const char *tensor, int64_t n_done, int64_t n_total) {
+    (void)user, (void)tensor;
+    return n_done < n_total;
+}
+
+/* A model of 512 MiB, most of it a hole in the file: what was read is given back, so a model of any size needs as little. */
+static void test_memory_is_bounded(void **state) {
+    (void)state;
+    fal_error err = {0};
+    fal_gguf_writer *w;
+    fal_string_builder header = {0};
+    uint64_t bytes;
+    const int64_t shape[2] = {16384, 8192};
+    const char *path = at("large.gguf");
+    CHECK_OK(fal_gguf_writer_open(&w, &err), &err);
+    fal_gguf_set_string(w, "general.architecture", "falcon", 6);
+    fal_gguf_set_u32(w, "falcon.block_count", 1);
+    CHECK_OK(fal_gguf_add_tensor(w, "blk.0.ffn_up.weight", fal_type_by_name("f32"), 2, shape, &err),
+             &err);
+    CHECK_OK(fal_gguf_writer_header(w, &header, &err), &err);
+    CHECK_OK(fal_gguf_writer_file_bytes(w, &bytes, &err), &err);
+    CHECK_OK(fal_file_write(path, header.text, header.length, &err), &err);
+    assert_true(bytes > UINT64_C(1) << 29);
+    assert_int_equal(truncate(path, (off_t)bytes), 0);
+    fal_source *s = open_source(path);
+    fal_quantize_output o = output_of("small.gguf", "Q2_K");
+    const fal_quantize_options how = {.on_progress = stop_at_the_end};
+    CHECK_STATUS(fal_quantize_write(s, &o, 1, &how, &err), FAL_E_CANCELLED, &err, "cancelled");
+    assert_true(fal_peak_memory() < UINT64_C(300) << 20);
+    fal_source_close(s);
+    fal_string_release(&header);
+    fal_gguf_writer_close(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_mixes),  cmocka_unit_test(test_sources_agree),
-        cmocka_unit_test(test_parts),      cmocka_unit_test(test_finished),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_beyond_f16), cmocka_unit_test(test_finished_in_every_way),
+        cmocka_unit_test(test_all_mixes),
+        cmocka_unit_test(test_sources_agree),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_finished),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_beyond_f16),
+        cmocka_unit_test(test_finished_in_every_way),
+        cmocka_unit_test(test_memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
