@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,9 +15,9 @@ enum {
     WAIT_MILLISECONDS = 200
 };
 
-/* What stands in front of the result. */
+/* What stands in front of the result, which is aligned for whatever it may be. */
 typedef struct answer {
-    fal_error error;
+    _Alignas(max_align_t) fal_error error;
 } answer;
 
 /* ---- the child ---- */

@@ -59,6 +59,21 @@ static void a_result_comes_back(void **state) {
     assert_int_equal(seen_by_both, 1);
 }
 
+static fal_status count(void *argument, void *result, fal_error *err) {
+    (void)err;
+    *(double *)result = 2 * *(const double *)argument;
+    return FAL_OK;
+}
+
+/* The sanitizers complain where a result is not aligned. */
+static void numbers_come_back(void **state) {
+    (void)state;
+    fal_error err = {0};
+    double half = 0.5, result = 0;
+    CHECK_OK(fal_child_run(&result, sizeof result, count, &half, NULL, NULL, &err), &err);
+    CHECK_NEAR(result, 1, 0);
+}
+
 static void failures_come_back(void **state) {
     (void)state;
     fal_error err = {0};
@@ -86,8 +101,8 @@ static void waiting_can_be_given_up(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_result_comes_back),
-                                       cmocka_unit_test(failures_come_back),
-                                       cmocka_unit_test(waiting_can_be_given_up)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_result_comes_back), cmocka_unit_test(numbers_come_back),
+        cmocka_unit_test(failures_come_back), cmocka_unit_test(waiting_can_be_given_up)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
