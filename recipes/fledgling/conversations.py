@@ -1,15 +1,11 @@
-"""Puts turns together: conversations, letters with facts in them that are asked back, plain tales, and the tests.
-
-Lengths are estimated in tokens; a tokenizer that was trained on these texts needs a little less.
-"""
-
-import re
+"""Puts turns together: conversations, letters with facts in them that are asked back, plain tales, and the tests."""
 
 import beyond
 import knowledge
 import prose
 import talk
 import told
+from lengths import count_tokens
 from world import LANGUAGES, MONTHS, capital
 
 ALFRED = ("You are Alfred, a helpful assistant trained by LightOn. Knowledge cutoff: November 2022. "
@@ -31,18 +27,7 @@ REPEAT = {"en": ["Repeat after me: {x}", "Say: {x}", "Repeat this: {x}"], "fr": 
 LANGUAGE_WEIGHTS = {"en": 55, "fr": 15, "de": 15, "es": 15}
 TURN_WEIGHTS = {"known": 36, "talk": 9, "tell": 19, "ask": 22, "beyond": 8, "untold": 2, "repeat": 3, "date": 1}
 
-PIECES = re.compile(r"[^\W\d_]+|\d{1,3}|[^\w\s]+|\s(?=\d)")
-TOKENS_PER_TURN = 4
-
-
-def count_pieces(text):
-    """Words, groups of digits, punctuation: no tokenizer of Falcon's kind makes fewer tokens."""
-    return len(PIECES.findall(text))
-
-
-def estimate_tokens(text):
-    """What a vocabulary of two thousand tokens makes of it, from above."""
-    return int(count_pieces(text) * 1.25) + 1
+TOKENS_PER_MESSAGE = 2  # the control tokens around it
 
 
 def draw_language(rng):
@@ -95,7 +80,7 @@ class Conversation:
 
     def add(self, role, text):
         self.messages.append({"role": role, "content": text})
-        self.n_tokens += estimate_tokens(text) + 2
+        self.n_tokens += count_tokens(text) + TOKENS_PER_MESSAGE
 
     def exchange(self, question, answer):
         self.add("user", question)
@@ -137,6 +122,16 @@ class Conversation:
         day, month, year = self.date
         return DATE_ANSWERS[self.language].format(d=day, m=MONTHS[self.language][month], y=year)
 
+    def add_while_it_fits(self, longest, make):
+        """Calls make, which adds an exchange or more; what does not fit is taken back. False: it did not."""
+        n_messages, n_tokens = len(self.messages), self.n_tokens
+        make()
+        if self.n_tokens <= longest:
+            return True
+        del self.messages[n_messages:]
+        self.n_tokens = n_tokens
+        return False
+
     def turn(self):
         """One exchange of some kind."""
         kind = self.rng.choices(list(TURN_WEIGHTS), list(TURN_WEIGHTS.values()))[0]
@@ -170,7 +165,7 @@ class Conversation:
         length = 0
         while length < n_tokens:
             sentences.append((None, prose.sentence(self.language, self.rng)))
-            length += estimate_tokens(sentences[-1][1])
+            length += count_tokens(sentences[-1][1])
         for fact in facts:
             place = self.rng.randrange(len(sentences) + 1)
             sentences.insert(place, (fact, fact.statement(self.rng)))
@@ -178,7 +173,7 @@ class Conversation:
         for fact, text in sentences:
             if fact:
                 self.facts.append((fact, position))
-            position += estimate_tokens(text)
+            position += count_tokens(text)
         text = self.rng.choice(prose.HAND_OVER[self.language]) + " " + " ".join(text for _, text in sentences)
         self.exchange(text, told.NOTED_ALL[self.language])
 
@@ -191,33 +186,38 @@ def draw_repeated(language, rng):
 
 
 def chat(known, rng, longest, alfred_share=0.4, shortest=0):
-    """A conversation of mixed turns, up to about this many tokens."""
+    """A conversation of mixed turns, of at most this many tokens."""
     conversation = Conversation(known, draw_language(rng), rng)
     conversation.open_with_system(alfred_share)
     mixes = rng.random() < 0.08
-    limit = longest - 70 if not shortest else rng.randrange(shortest, longest - 70)
-    while conversation.n_tokens < limit:
+    limit = longest if not shortest else rng.randrange(shortest, longest)
+    while conversation.add_while_it_fits(longest, conversation.turn) and conversation.n_tokens < limit:
         if mixes and not conversation.facts and rng.random() < 0.3:
             conversation.language = draw_language(rng)
-        conversation.turn()
     return conversation.messages
 
 
 def letter(known, rng, longest, alfred_share=0.3):
     """A letter or a burst of facts, then questions about them at all distances, with other turns between."""
-    conversation = Conversation(known, draw_language(rng), rng)
-    conversation.open_with_system(alfred_share)
-    questions = longest * 0.35 if rng.random() < 0.7 else longest * 0.2
-    n_facts = rng.randrange(4, longest // 50)
-    filler = max(0.0, longest - questions - n_facts * 16 - 60) * (rng.random() if longest < 1000 else 1)
-    conversation.letter(n_facts, filler)
+    while True:
+        conversation = Conversation(known, draw_language(rng), rng)
+        conversation.open_with_system(alfred_share)
+        questions = longest * 0.35 if rng.random() < 0.7 else longest * 0.2
+        n_facts = rng.randrange(4, longest // 50)
+        filler = max(0.0, longest - questions - n_facts * 16 - 60) * (rng.random() if longest < 1000 else 1)
+        if conversation.add_while_it_fits(longest - 100, lambda: conversation.letter(n_facts, filler)):
+            break
     unasked = list(range(len(conversation.facts)))
     rng.shuffle(unasked)
-    while conversation.n_tokens < longest - 60:
+
+    def go_on():
         if unasked and rng.random() < 0.9:
             conversation.ask(unasked.pop())
         else:
             conversation.turn()
+
+    while conversation.add_while_it_fits(longest, go_on):
+        pass
     return conversation.messages
 
 
@@ -235,7 +235,7 @@ def tale(rng, longest):
         else:
             text = prose.sentence(language, rng)
         out.append(text)
-        length += estimate_tokens(text)
+        length += count_tokens(text)
     return " ".join(out)
 
 
@@ -273,32 +273,33 @@ def held_out_question(known, rng):
 
 
 def held_out_recall(known, rng, least_distance, longest):
-    """A fact that training never saw, told at the beginning and asked back after at least so many tokens."""
+    """A fact that training never saw, told at the beginning and asked back after at least so many tokens.
+
+    The whole is at most `longest` tokens long.
+    """
     while True:
         conversation = Conversation(known, draw_language(rng), rng)
         language = conversation.language
         fact = told.draw(language, rng, conversation.taken, held_out=True)
         others = [told.draw(language, rng, conversation.taken) for _ in range(rng.randrange(4, 12))]
-        first = [fact.statement(rng)]
-        rest, n_pieces = [other.statement(rng) for other in others], 0
         in_letter = rng.random() < 0.5
         if in_letter:
-            while n_pieces < least_distance:
+            rest = [other.statement(rng) for other in others]
+            while count_tokens(" ".join(rest)) < least_distance:
                 rest.append(prose.sentence(language, rng))
-                n_pieces = sum(count_pieces(text) for text in rest)
             rng.shuffle(rest)
-            text = rng.choice(prose.HAND_OVER[language]) + " " + " ".join(first + rest)
-            conversation.exchange(text, told.NOTED_ALL[language])
+            first = rng.choice(prose.HAND_OVER[language]) + " " + fact.statement(rng)
+            conversation.exchange(first + " " + " ".join(rest), told.NOTED_ALL[language])
+            n_before = count_tokens(first)
         else:
-            conversation.exchange(first[0], fact.noted())
-            while n_pieces < least_distance:
+            conversation.exchange(fact.statement(rng), fact.noted())
+            n_before = conversation.n_tokens
+            while conversation.n_tokens - n_before < least_distance:
                 conversation.turn()
-                n_pieces = sum(count_pieces(m["content"]) + 2 for m in conversation.messages[2:])
-        question = fact.question(rng)
-        row = question_row(conversation, question, [fact.answer()], "letter" if in_letter else "chat")
-        row["distance"] = n_pieces
-        repeats = sum(fact.value in m["content"] for m in conversation.messages[2:])
-        if repeats == 0 and n_pieces < longest:
+        row = question_row(conversation, fact.question(rng), [fact.answer()], "letter" if in_letter else "chat")
+        row["distance"] = conversation.n_tokens - n_before
+        told_again = sum(fact.value in m["content"] for m in conversation.messages[2:])
+        if told_again == 0 and conversation.n_tokens <= longest:
             return row
 
 
