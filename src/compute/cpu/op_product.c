@@ -52,31 +52,39 @@ static range range_at(int64_t first, int64_t most, int64_t end) {
     return (range){first, end - first < most ? end - first : most};
 }
 
+/* Copies the first n of most numbers; a whole panel without a call. */
+static inline void copy_panel(float *to, const float *from, int64_t n, int64_t most) {
+    if (n == most)
+        memcpy(to, from, (size_t)most * sizeof *to);
+    else
+        memcpy(to, from, (size_t)n * sizeof *to);
+}
+
 /* Panels of 16 columns behind each other, term by term; what the last one lacks is left out. */
 static void pack_b(const product_work *work, range columns, range terms, float *packed) {
     const factor *b = &work->b;
-    for (int64_t i = 0; i < columns.n; i += PANEL) {
-        range panel = range_at(columns.first + i, PANEL, columns.first + columns.n);
-        float *to = packed + i * terms.n;
-        if (b->is_transposed) {
-            work->kernels->transpose(to, PANEL, b->numbers + panel.first * b->stride + terms.first,
-                                     b->stride, panel.n, terms.n);
-            continue;
-        }
-        const float *from = b->numbers + terms.first * b->stride + panel.first;
-        for (int64_t k = 0; k < terms.n; k++)
-            memcpy(to + k * PANEL, from + k * b->stride, (size_t)panel.n * sizeof *to);
+    if (b->is_transposed) {
+        for (int64_t i = 0; i < columns.n; i += PANEL)
+            work->kernels->transpose(packed + i * terms.n, PANEL,
+                                     b->numbers + (columns.first + i) * b->stride + terms.first,
+                                     b->stride, range_at(i, PANEL, columns.n).n, terms.n);
+        return;
+    }
+    for (int64_t k = 0; k < terms.n; k++) {
+        const float *from = b->numbers + (terms.first + k) * b->stride + columns.first;
+        for (int64_t i = 0; i < columns.n; i += PANEL)
+            copy_panel(packed + i * terms.n + k * PANEL, from + i, range_at(i, PANEL, columns.n).n,
+                       PANEL);
     }
 }
 
-/* Panels of 6 rows of a transposed A. */
+/* Panels of 6 rows of a transposed A, in the same way. */
 static void pack_a(const product_work *work, range rows, range terms, float *packed) {
-    for (int64_t i = 0; i < rows.n; i += FAL_TILE_ROWS) {
-        range panel = range_at(rows.first + i, FAL_TILE_ROWS, rows.first + rows.n);
-        const float *from = work->a.numbers + terms.first * work->a.stride + panel.first;
-        float *to = packed + i * terms.n;
-        for (int64_t k = 0; k < terms.n; k++)
-            memcpy(to + k * FAL_TILE_ROWS, from + k * work->a.stride, (size_t)panel.n * sizeof *to);
+    for (int64_t k = 0; k < terms.n; k++) {
+        const float *from = work->a.numbers + (terms.first + k) * work->a.stride + rows.first;
+        for (int64_t i = 0; i < rows.n; i += FAL_TILE_ROWS)
+            copy_panel(packed + i * terms.n + k * FAL_TILE_ROWS, from + i,
+                       range_at(i, FAL_TILE_ROWS, rows.n).n, FAL_TILE_ROWS);
     }
 }
 
