@@ -11,7 +11,7 @@
 
 enum {
     DEPTH = 256,        /* terms of a span: a panel of B is 16 KiB */
-    MOST_COLUMNS = 128, /* packed at once: 128 KiB of B */
+    MOST_COLUMNS = 512, /* packed at once: 512 KiB of B, fetched a panel at a time */
     ROWS = 96,          /* of A that pass by at once: 96 KiB */
     LEAST_ROWS = 48,    /* of a block: below, packing costs more than an idle thread */
     LEAST_COLUMNS = 32,
@@ -52,40 +52,37 @@ static range range_at(int64_t first, int64_t most, int64_t end) {
     return (range){first, end - first < most ? end - first : most};
 }
 
-/* Copies the first n of most numbers; a whole panel without a call. */
-static inline void copy_panel(float *to, const float *from, int64_t n, int64_t most) {
-    if (n == most)
-        memcpy(to, from, (size_t)most * sizeof *to);
-    else
-        memcpy(to, from, (size_t)n * sizeof *to);
+/* Rows of terms into panels of `width` columns behind each other; what the last one lacks is left out. width is a constant
+ * where this is called, so that whole panels are copied without a call. */
+static inline void pack(float *packed, const float *from, int64_t stride, int64_t n_terms,
+                        int64_t n_columns, int64_t width) {
+    int64_t n_whole = n_columns / width, rest = n_columns % width;
+    for (int64_t k = 0; k < n_terms; k++, from += stride) {
+        float *to = packed + k * width;
+        for (int64_t i = 0; i < n_whole; i++, to += n_terms * width)
+            memcpy(to, from + i * width, (size_t)width * sizeof *to);
+        if (rest > 0) memcpy(to, from + n_whole * width, (size_t)rest * sizeof *to);
+    }
 }
 
-/* Panels of 16 columns behind each other, term by term; what the last one lacks is left out. */
 static void pack_b(const product_work *work, range columns, range terms, float *packed) {
     const factor *b = &work->b;
-    if (b->is_transposed) {
-        for (int64_t i = 0; i < columns.n; i += PANEL)
-            work->kernels->transpose(packed + i * terms.n, PANEL,
-                                     b->numbers + (columns.first + i) * b->stride + terms.first,
-                                     b->stride, range_at(i, PANEL, columns.n).n, terms.n);
+    if (!b->is_transposed) {
+        pack(packed, b->numbers + terms.first * b->stride + columns.first, b->stride, terms.n,
+             columns.n, PANEL);
         return;
     }
-    for (int64_t k = 0; k < terms.n; k++) {
-        const float *from = b->numbers + (terms.first + k) * b->stride + columns.first;
-        for (int64_t i = 0; i < columns.n; i += PANEL)
-            copy_panel(packed + i * terms.n + k * PANEL, from + i, range_at(i, PANEL, columns.n).n,
-                       PANEL);
-    }
+    for (int64_t i = 0; i < columns.n; i += PANEL)
+        work->kernels->transpose(packed + i * terms.n, PANEL,
+                                 b->numbers + (columns.first + i) * b->stride + terms.first,
+                                 b->stride, range_at(i, PANEL, columns.n).n, terms.n);
 }
 
-/* Panels of 6 rows of a transposed A, in the same way. */
+/* Of a transposed A. */
 static void pack_a(const product_work *work, range rows, range terms, float *packed) {
-    for (int64_t k = 0; k < terms.n; k++) {
-        const float *from = work->a.numbers + (terms.first + k) * work->a.stride + rows.first;
-        for (int64_t i = 0; i < rows.n; i += FAL_TILE_ROWS)
-            copy_panel(packed + i * terms.n + k * FAL_TILE_ROWS, from + i,
-                       range_at(i, FAL_TILE_ROWS, rows.n).n, FAL_TILE_ROWS);
-    }
+    const factor *a = &work->a;
+    pack(packed, a->numbers + terms.first * a->stride + rows.first, a->stride, terms.n, rows.n,
+         FAL_TILE_ROWS);
 }
 
 /* A few rows by the packed columns. */
