@@ -109,7 +109,7 @@ static void threads_change_no_bit(void **state) {
     for (int n_threads = 1; n_threads <= 3; n_threads++) {
         tiny_run r;
         fal_error err = {0};
-        char name[16];
+        char name[24];
         tiny_open(&r, variant_of("7b"), 9, 20, n_threads);
         snprintf(name, sizeof name, "threads-%d", n_threads);
         set_directory(&r, folder, name);
@@ -128,7 +128,7 @@ static void threads_change_no_bit(void **state) {
     }
     tiny_close(&first);
     for (int n_threads = 1; n_threads <= 3; n_threads++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "threads-%d", n_threads);
         remove_run(folder, name);
     }
