@@ -89,7 +89,7 @@ static fal_schedule cosine(double peak, int n_steps, int n_warm) {
 static fal_status pretrain(fal_extension *e, int n_sequences, int n_tokens, double *loss,
                            fal_error *err) {
     int n_steps = e->preset->pretrain_steps;
-    fal_schedule rate = cosine(2e-3, n_steps, n_steps / 20 + 1);
+    fal_schedule rate = cosine(FAL_EXTENSION_PRETRAIN_RATE, n_steps, n_steps / 20 + 1);
     for (int step = 0; step < n_steps; step++) {
         fal_extension_fill_documents(e, FAL_STREAM_PRETRAIN, step * n_sequences, n_sequences,
                                      n_tokens);
@@ -103,7 +103,7 @@ static fal_status pretrain(fal_extension *e, int n_sequences, int n_tokens, doub
 static fal_status extend(fal_extension *e, bool has_long_data, json_t **curve, fal_error *err) {
     const fal_extension_preset *p = e->preset;
     int64_t n_tokens = (int64_t)p->extend_sequences * p->n_context * FAL_EXTENSION_FACTOR;
-    fal_schedule rate = cosine(3e-4, p->extend_steps, 3);
+    fal_schedule rate = cosine(FAL_EXTENSION_RATE, p->extend_steps, 3);
     *curve = json_array();
     for (int step = 0; step < p->extend_steps; step++) {
         fal_extension_fill_mix(e, FAL_STREAM_EXTEND, step * p->extend_sequences,

@@ -23,6 +23,10 @@ typedef struct fal_extension_preset {
     const char *meaning;
 } fal_extension_preset;
 
+/* Peaks of the learning rate; both fall by half a cosine to a tenth. */
+#define FAL_EXTENSION_PRETRAIN_RATE 3e-3
+#define FAL_EXTENSION_RATE          3e-4
+
 enum {
     FAL_EXTENSION_FACTOR = 4,
     FAL_EXTENSION_LENGTHS = 3, /* n_context times 1, 2, 4 */

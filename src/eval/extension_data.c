@@ -9,7 +9,7 @@ enum {
     MOST_PIECES = 64 /* that a sequence of the mix is cut into */
 };
 
-static const double CHATTER = 0.35; /* share of prose in documents that ask */
+static const double CHATTER = 0.2; /* share of prose in documents that ask */
 
 static void add_document(fal_extension *e, fal_extension_stream stream, uint64_t index,
                          double chatter, int n_tokens, bool with_prompts) {

@@ -256,18 +256,19 @@ static void append_model(fal_string_builder *b, const fal_extension_preset *p,
         "**Text.** Documents of a small generated world: prose, facts that are stated and asked back at distances even on "
         "a logarithmic scale, objects handed over, firms and where they lie, bells to count, notes to copy. A word is a "
         "token.\n\n"
-        "**Pretraining.** %d steps of %d × %d tokens, AdamW, peak rate 0.002, cosine; the loss ends at %.3f.\n\n",
+        "**Pretraining.** %d steps of %d × %d tokens, AdamW, peak rate %g, cosine; the loss ends at %.3f.\n\n",
         p->n_layers, p->n_layers == 1 ? "" : "s", p->d_model, p->n_heads, p->d_model / p->n_heads,
         p->n_kv_heads, p->n_kv_heads == 1 ? "" : "s", FAL_WORLD_WORDS, p->base, p->n_context,
-        p->pretrain_steps, p->pretrain_sequences, p->n_context, mean_pretraining_loss(seeds));
+        p->pretrain_steps, p->pretrain_sequences, p->n_context, FAL_EXTENSION_PRETRAIN_RATE,
+        mean_pretraining_loss(seeds));
     fal_string_append_format(
         b,
-        "**Extension.** %d steps of %d × %d tokens, peak rate 0.0003, cosine, gradients clipped at norm 1. By tokens 50 %% "
+        "**Extension.** %d steps of %d × %d tokens, peak rate %g, cosine, gradients clipped at norm 1. By tokens 50 %% "
         "is short chat, 45 %% long documents, 5 %% text; answers carry the loss, text all of it, and so do the prompts of "
         "every other long document. The first gradient norm is the mean over %d batches of its own, not clipped.\n\n"
         "**Measures.** %d examples of each task at each length, the asked fact at even depths; losses on %d documents.\n\n",
         p->extend_steps, p->extend_sequences, FAL_EXTENSION_FACTOR * p->n_context,
-        p->n_norm_batches, p->n_examples, p->n_documents);
+        FAL_EXTENSION_RATE, p->n_norm_batches, p->n_examples, p->n_documents);
 }
 
 static void append_cost(fal_string_builder *b, const fal_extension_preset *p, const json_t *seeds,

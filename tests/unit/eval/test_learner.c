@@ -86,7 +86,7 @@ static void test_room(void **state) {
 
 static void test_learns_by_heart(void **state) {
     (void)state;
-    fixture f = fixture_open(2);
+    fixture f = fixture_open(1);
     double before = train(f.learner, 1), after = train(f.learner, 200);
     CHECK_NEAR(before, log(N_WORDS), 0.2);
     assert_true(after < 0.1);
@@ -96,7 +96,7 @@ static void test_learns_by_heart(void **state) {
 /* Losses and guesses agree: what is guessed right is probable. Nothing is said where the weight is 0. */
 static void test_guesses(void **state) {
     (void)state;
-    fixture f = fixture_open(2);
+    fixture f = fixture_open(1);
     fal_error err = {0};
     (void)train(f.learner, 100);
     fill(f.learner);
@@ -125,7 +125,7 @@ static void test_guesses(void **state) {
 /* After going back, training repeats bit for bit; measuring in between changes nothing. */
 static void test_goes_back(void **state) {
     (void)state;
-    fixture f = fixture_open(2);
+    fixture f = fixture_open(1);
     fal_params params = tiny_params();
     fal_rope_settings rope = params.rope;
     fal_error err = {0};
