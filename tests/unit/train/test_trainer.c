@@ -322,6 +322,26 @@ static void options_out_of_range_are_refused(void **state) {
     tiny_close(&r);
 }
 
+static void short_memory_is_a_failure_like_any_other(void **state) {
+    temp_folder *folder = *state;
+    fal_status status = FAL_E_MEMORY;
+    for (long n = 1; status != FAL_OK; n++) {
+        tiny_run r;
+        fal_error err = {0};
+        tiny_open(&r, variant_of("7b"), 4, 2, 1);
+        set_directory(&r, folder, "run");
+        r.options.resumes = true;
+        long live = fal_alloc_live();
+        fal_alloc_fail_at(n);
+        status = tiny_train(&r, &err);
+        fal_alloc_fail_at(0);
+        if (status != FAL_OK) assert_int_equal(status, FAL_E_MEMORY);
+        assert_int_equal(fal_alloc_live(), live);
+        tiny_close(&r);
+    }
+    remove_run(folder, "run");
+}
+
 /* ---- numbers that are none ---- */
 
 static bool poison_at_2(void *user, const fal_train_step *step) {
@@ -380,6 +400,7 @@ int main(void) {
         cmocka_unit_test(a_full_disk_keeps_what_was_saved),
         cmocka_unit_test(a_run_of_other_settings_does_not_go_on),
         cmocka_unit_test(options_out_of_range_are_refused),
+        cmocka_unit_test(short_memory_is_a_failure_like_any_other),
         cmocka_unit_test(a_loss_that_is_no_number_names_its_record),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
