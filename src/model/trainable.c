@@ -376,6 +376,10 @@ const fal_params *fal_trainable_params(const fal_trainable *t) {
     return &t->params;
 }
 
+fal_lora_options fal_trainable_lora(const fal_trainable *t) {
+    return t->lora;
+}
+
 fal_status fal_trainable_set_rope(fal_trainable *t, const fal_rope_settings *rope, fal_error *err) {
     if (!fal_params_has(&t->params, FAL_FEATURE_ROPE))
         return fal_fail(err, FAL_E_ARGUMENT,

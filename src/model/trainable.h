@@ -71,6 +71,8 @@ uint64_t fal_trainable_bytes(const fal_arch *arch, const fal_params *params,
 
 const fal_arch *fal_trainable_arch(const fal_trainable *t);
 const fal_params *fal_trainable_params(const fal_trainable *t);
+/* As it was opened with; alpha is never 0 with adapters. */
+fal_lora_options fal_trainable_lora(const fal_trainable *t);
 /* Changes the context method in force; *n_context of the params becomes trained_context * factor. Fails: ARGUMENT. */
 fal_status fal_trainable_set_rope(fal_trainable *t, const fal_rope_settings *rope, fal_error *err);
 

@@ -120,6 +120,9 @@ void fal_run_settings_list(const fal_train_subject *subject, const fal_train_opt
     add_number(out, "epsilon", o->epsilon);
     add_number(out, "clip", o->clip);
     add_number(out, "z-loss", o->z_loss);
+    fal_lora_options lora = fal_trainable_lora(subject->model);
+    add_number(out, "lora rank", lora.rank);
+    add_number(out, "lora alpha", lora.alpha);
     list_rope(fal_trainable_params(subject->model), out);
     add_hash(out, "frozen weights", hash_frozen(subject->model));
 }

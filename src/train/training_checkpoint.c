@@ -221,6 +221,25 @@ static fal_status read_one(const contents *c, const part *p, const fal_manifest 
     return status;
 }
 
+static fal_status open_manifest(fal_manifest **out, const char *folder, int64_t step,
+                                fal_progress_of_run *at, fal_error *err) {
+    FAL_TRY(fal_manifest_read(out, folder, at, err));
+    if (at->step == step) return FAL_OK;
+    return fal_fail(err, FAL_E_FORMAT, "%s: the manifest says step %lld", folder,
+                    (long long)at->step);
+}
+
+fal_status fal_training_checkpoint_look(const char *directory, int64_t step,
+                                        fal_progress_of_run *at, fal_error *err) {
+    char *folder;
+    fal_manifest *manifest = NULL;
+    FAL_TRY(folder_of(&folder, directory, step, "", err));
+    fal_status status = open_manifest(&manifest, folder, step, at, err);
+    fal_manifest_close(manifest);
+    fal_free(folder);
+    return status;
+}
+
 fal_status fal_training_checkpoint_read(const char *directory, int64_t step,
                                         fal_trainable *trainable, fal_optimizer *optimizer,
                                         fal_progress_of_run *at, fal_error *err) {
@@ -229,12 +248,7 @@ fal_status fal_training_checkpoint_read(const char *directory, int64_t step,
     fal_manifest *manifest = NULL;
     fal_status status;
     FAL_TRY_OUT(folder_of(&folder, directory, step, "", err));
-    FAL_TRY_OUT(fal_manifest_read(&manifest, folder, at, err));
-    if (at->step != step) {
-        status = fal_fail(err, FAL_E_FORMAT, "%s: the manifest says step %lld", folder,
-                          (long long)at->step);
-        goto out;
-    }
+    FAL_TRY_OUT(open_manifest(&manifest, folder, step, at, err));
     for (int i = 0; i < N_PARTS; i++)
         FAL_TRY_OUT(read_one(&c, &parts[i], manifest, folder, err));
 out:

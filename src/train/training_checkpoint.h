@@ -33,6 +33,10 @@ fal_status fal_training_checkpoint_write(const char *directory, fal_trainable *t
 /* *step of the newest checkpoint in directory; -1: there is none, or no such folder. Fails: IO, MEMORY. */
 fal_status fal_training_checkpoint_find(const char *directory, int64_t *step, fal_error *err);
 
+/* What directory/step-N says of itself, without its tensors. Fails: FORMAT (damaged), NOT_FOUND, IO, MEMORY. */
+fal_status fal_training_checkpoint_look(const char *directory, int64_t step,
+                                        fal_progress_of_run *at, fal_error *err);
+
 /* Reads directory/step-N into weights and moments; *at becomes what it says of itself. On failure weights and moments may
  * be half read.
  * Fails: FORMAT (cut short, damaged or of another model, naming the tensor), NOT_FOUND, IO, MEMORY. */

@@ -300,6 +300,14 @@ static void a_run_of_other_settings_does_not_go_on(void **state) {
     CHECK_OK(tiny_train(&r, &err), &err);
     r.options.forces_settings = false;
     r.options.learning_rate = 5e-3;
+    training_variant adapted = *r.variant;
+    adapted.lora.rank = 2;
+    fal_trainable *whole = r.model;
+    r.subject.model = training_model_open(&adapted, NULL, 3);
+    CHECK_STATUS(tiny_train(&r, &err), FAL_E_ARGUMENT, &err,
+                 "lora rank is 2 now and 0 in the checkpoint");
+    fal_trainable_close(r.subject.model);
+    r.subject.model = whole;
     r.documents.tokens[r.documents.items[2].first_token] ^= 1;
     r.documents.items[2].hash ^= 1;
     fal_plan_close(r.plan);
