@@ -135,33 +135,6 @@ static fal_verdict shrinks(const claim *c, const char *other, const json_t *seed
     return judge_below(i, log(c->bound));
 }
 
-static fal_claim_result judge(const claim *c, const json_t *seeds) {
-    fal_claim_result result = {
-        .claim = c->text, .source = c->source, .verdict = FAL_VERDICT_CONFIRMED};
-    for (const char *const *other = c->others; *other; other++)
-        result.verdict = both(result.verdict, c->judge(c, *other, seeds, &result));
-    return result;
-}
-
-fal_claim_result fal_extension_judge(const json_t *seeds, int index) {
-    return judge(&claims[index], seeds);
-}
-
-static bool replace_yarn(const char **arm) {
-    if (strcmp(*arm, "yarn") != 0) return false;
-    *arm = "yarn-matched";
-    return true;
-}
-
-bool fal_extension_judge_matched(const json_t *seeds, int index, fal_claim_result *out) {
-    claim matched = claims[index];
-    bool is_about_yarn = replace_yarn(&matched.arm);
-    for (const char **other = matched.others; *other; other++)
-        is_about_yarn = replace_yarn(other) || is_about_yarn;
-    *out = judge(&matched, seeds);
-    return is_about_yarn;
-}
-
 /* ---- the gate ---- */
 
 /* The lowest mean of the compared arms. */
@@ -194,4 +167,34 @@ fal_extension_gate fal_extension_gate_of(const json_t *seeds) {
     gate.is_passed =
         gate.none - gate.best >= FAL_EXTENSION_GATE_GAP && gate.long_model < gate.best_beside;
     return gate;
+}
+
+/* ---- claims ---- */
+
+static fal_claim_result judge(const claim *c, const json_t *seeds) {
+    fal_claim_result result = {
+        .claim = c->text, .source = c->source, .verdict = FAL_VERDICT_CONFIRMED};
+    for (const char *const *other = c->others; *other; other++)
+        result.verdict = both(result.verdict, c->judge(c, *other, seeds, &result));
+    if (!fal_extension_gate_of(seeds).is_passed) result.verdict = FAL_VERDICT_UNDECIDED;
+    return result;
+}
+
+fal_claim_result fal_extension_judge(const json_t *seeds, int index) {
+    return judge(&claims[index], seeds);
+}
+
+static bool replace_yarn(const char **arm) {
+    if (strcmp(*arm, "yarn") != 0) return false;
+    *arm = "yarn-matched";
+    return true;
+}
+
+bool fal_extension_judge_matched(const json_t *seeds, int index, fal_claim_result *out) {
+    claim matched = claims[index];
+    bool is_about_yarn = replace_yarn(&matched.arm);
+    for (const char **other = matched.others; *other; other++)
+        is_about_yarn = replace_yarn(other) || is_about_yarn;
+    *out = judge(&matched, seeds);
+    return is_about_yarn;
 }

@@ -1,5 +1,5 @@
 /* What the results of the experiment on context extension say of claims, and whether they may say anything. A claim is
- * confirmed or refuted only where the 95 % interval over seeds says so. */
+ * confirmed or refuted only where the 95 % interval over seeds says so, and never by results that do not pass the gate. */
 #ifndef FAL_PUBLISH_EXTENSION_CLAIMS_H
 #define FAL_PUBLISH_EXTENSION_CLAIMS_H
 

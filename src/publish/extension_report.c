@@ -62,6 +62,11 @@ static void append_claim_table(fal_string_builder *b) {
 static void append_claims(fal_string_builder *b, const json_t *seeds) {
     int counts[3] = {0};
     fal_string_append_text(b, "## What is claimed, at this scale\n\n");
+    if (!fal_extension_gate_of(seeds).is_passed)
+        fal_string_append_text(
+            b,
+            "**The experiment is void: its text asks too little of a long context (see below), and "
+            "nothing is decided.**\n\n");
     append_claim_table(b);
     for (int i = 0; i < FAL_CLAIM_COUNT; i++) {
         fal_claim_result r = fal_extension_judge(seeds, i);

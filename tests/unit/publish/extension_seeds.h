@@ -57,7 +57,7 @@ static inline json_t *seed_of(int seed) {
                             json_pack("{s:o, s:o, s:o, s:o}", "norms",
                                       list_of(small_preset.n_norm_batches, 1 + w, 0), "curve",
                                       list_of(N_STEPS, 2 + w, -0.0625), "before",
-                                      measures_of(3 + w, 0.5 + w, 3), "after",
+                                      measures_of((i == 0 ? 3.25 : 3) + w, 0.5 + w, 3), "after",
                                       measures_of(2 + w, 0.75 + w, 3)));
     }
     json_t *results =

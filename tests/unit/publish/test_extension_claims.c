@@ -178,11 +178,9 @@ static void test_matched_turns(void **state) {
 static void test_gate(void **state) {
     (void)state;
     json_t *seeds = seeds_of(2);
-    assert_false(fal_extension_gate_of(seeds).is_passed); /* without extension it is as good */
-    move_arm(seeds, "none", "before", 0, 3, 0.2, false);
     fal_extension_gate gate = fal_extension_gate_of(seeds);
     assert_true(gate.is_passed);
-    CHECK_NEAR(gate.none - gate.best, 0.2, 0.01);
+    CHECK_NEAR(gate.none - gate.best, 0.25, 0.01);
     CHECK_NEAR(gate.long_model, 1 + (0.25 + 2 * 0.5) / 3, 1e-9);
     CHECK_NEAR(gate.best_beside, 3 + (0.25 + 2 * 0.5) / 3, 0.01);
     move_arm(seeds, "pi", "before", 0, 3, -2.5,
@@ -190,6 +188,13 @@ static void test_gate(void **state) {
     gate = fal_extension_gate_of(seeds);
     assert_string_equal(gate.best_arm, "pi");
     assert_false(gate.is_passed);
+    json_decref(seeds);
+    seeds = seeds_of(4);
+    move_arm(seeds, "ntk-yarn", "norms", 0, 8, -0.5, false);
+    assert_int_equal(fal_extension_judge(seeds, 6).verdict, FAL_VERDICT_CONFIRMED);
+    move_arm(seeds, "none", "before", 0, 3, -0.25, false); /* without extension it is as good */
+    assert_false(fal_extension_gate_of(seeds).is_passed);
+    assert_int_equal(fal_extension_judge(seeds, 6).verdict, FAL_VERDICT_UNDECIDED);
     json_decref(seeds);
 }
 

@@ -8,7 +8,6 @@
 
 static json_t *fixed_results(void) {
     json_t *seeds = seeds_of(3);
-    move_arm(seeds, "none", "before", 0, 3, 0.25, false);
     move_arm(seeds, "pi", "norms", 0, 8, 2, false);
     move_arm(seeds, "yarn", "before", 0, 3, -0.25, false);
     move_arm(seeds, "yarn", "curve", 0, 3, -0.25, false);
