@@ -41,7 +41,7 @@ static const fal_option rows[] = {
                    "what computes: cpu; ref is slow"),
     FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
                   "threads to compute with (usable cores)"),
-    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "no progress"),
+    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing of the work"),
     FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
     {0}};
 
@@ -101,12 +101,26 @@ static fal_status save_seed(const char *path, const json_t *results, fal_error *
     return status;
 }
 
+/* Told before hours are spent. */
+static void say_cost(const fal_extension_preset *preset, int seed) {
+    fal_extension_cost cost = fal_extension_cost_of(preset, (uint64_t)seed);
+    char n_parameters[32], n_trained[32], n_evaluated[32];
+    fal_format_count(n_parameters, sizeof n_parameters, (double)cost.n_parameters);
+    fal_format_count(n_trained, sizeof n_trained, (double)cost.n_trained);
+    fal_format_count(n_evaluated, sizeof n_evaluated, (double)cost.n_evaluated);
+    fal_terminal_notice("seed %d: %s parameters, %lld steps on %s tokens, %s more to measure, %.1e "
+                        "operations",
+                        seed, n_parameters, (long long)cost.n_steps, n_trained, n_evaluated,
+                        cost.flops);
+}
+
 static fal_status compute_seed(const fal_extension_preset *preset, const experiment_options *o,
                                int seed, json_t **out, fal_error *err) {
     bar b = {.seed = seed, .quiet = o->quiet};
     const fal_extension_options how = {
         .device = o->device, .n_threads = o->n_threads, .on_progress = on_progress, .user = &b};
     double begun = fal_seconds();
+    if (!o->quiet) say_cost(preset, seed);
     b.progress = fal_progress_open(b.what, "tokens");
     fal_status status = fal_extension_run(preset, (uint64_t)seed, &how, out, err);
     fal_progress_clear(&b.progress);
