@@ -76,7 +76,7 @@ static fal_status store_mapping(fal_config_file *c, const entry *e, const yaml_n
                                 fal_error *err) {
     const yaml_node_t *path = find_path(c, mapping);
     fal_string_builder b = {0};
-    const char *text;
+    const char *text = NULL;
     fal_status status = FAL_OK;
     if (path) FAL_TRY_OUT(check_scalar(e, path, err));
     if (path) append_slice(&b, fal_yaml_text(path));

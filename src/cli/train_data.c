@@ -198,7 +198,7 @@ static fal_status weight_of(const fal_train_choice *c, const char *name, double 
         if (strcmp(usual_groups[i].name, name) == 0) *out = usual_groups[i].weight;
     }
     for (size_t i = 0; i < c->groups.count; i++) {
-        const char *text = c->groups.items[i], *end;
+        const char *text = c->groups.items[i], *end = NULL;
         double weight;
         FAL_TRY(read_weight(text, &end, &weight, err));
         if (strlen(name) == (size_t)(end - text) && memcmp(name, text, strlen(name)) == 0)
@@ -233,7 +233,7 @@ static fal_status find_weights(group_list *list, const fal_train_choice *c, fal_
 /* A name given to --group that no source belongs to is a slip. */
 static fal_status check_names(const group_list *list, const fal_train_choice *c, fal_error *err) {
     for (size_t i = 0; i < c->groups.count; i++) {
-        const char *text = c->groups.items[i], *end;
+        const char *text = c->groups.items[i], *end = NULL;
         double weight;
         bool is_known = false;
         FAL_TRY(read_weight(text, &end, &weight, err));

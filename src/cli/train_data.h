@@ -23,10 +23,10 @@ typedef struct fal_train_data {
     int64_t total_tokens; /* asked for; 0: one epoch */
 } fal_train_data;
 
-/* Reads all sources and plans the run. Zero-initialise out; it is released in any case.
+/* Reads all sources and plans the run. Zero-initialise d; it is released in any case.
  * Fails: ARGUMENT (a source or group that is not well said, a group without a weight), and as fal_source_read and
  * fal_plan_open. */
-fal_status fal_train_data_open(fal_train_data *out, const fal_train_choice *choice,
+fal_status fal_train_data_open(fal_train_data *d, const fal_train_choice *choice,
                                const fal_tokenizer *tokenizer, const fal_chat_format *chat_format,
                                int n_context, fal_error *err);
 void fal_train_data_release(fal_train_data *d);

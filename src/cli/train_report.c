@@ -83,8 +83,17 @@ static void print_memory(FILE *stream, const fal_train_budget *b) {
 }
 
 static int64_t count_parameters(const fal_train_start *s) {
-    fal_trainable_options how = {.without_gradients = true};
-    return (int64_t)(fal_trainable_bytes(s->arch, &s->params, &how) / sizeof(float));
+    fal_weight_walk walk = {s->arch->weights, s->arch->n_weights, &s->params, 0, 0};
+    const fal_weight_spec *spec;
+    int64_t sum = 0;
+    int layer;
+    while ((spec = fal_weight_next(&walk, &layer))) {
+        int64_t n_rows, n_cols;
+        if (spec->id == FAL_WEIGHT_OUTPUT && s->params.has_tied_head) continue;
+        fal_weight_shape(spec->id, &s->params, &n_rows, &n_cols);
+        sum += n_rows * n_cols;
+    }
+    return sum;
 }
 
 void fal_train_print_plan(FILE *stream, const fal_train_start *start, const fal_train_data *d,
@@ -95,7 +104,7 @@ void fal_train_print_plan(FILE *stream, const fal_train_start *start, const fal_
         print_source(stream, d, i);
     fal_format_count(parameters, sizeof parameters, (double)count_parameters(start));
     fal_format_count(tokens, sizeof tokens, (double)fal_plan_n_tokens(d->plan));
-    fprintf(stream, "model   %s, about %s parameters, context %d", start->arch->name, parameters,
+    fprintf(stream, "model   %s, %s parameters, context %d", start->arch->name, parameters,
             p->n_context);
     if (fal_params_has(p, FAL_FEATURE_ROPE) && p->rope.factor != 1)
         fprintf(stream, " (%s, %g times %d)", p->rope.method->name, p->rope.factor,
@@ -157,6 +166,7 @@ json_t *fal_train_plan_json(const fal_train_start *start, const fal_train_data *
         json_array_append_new(sources, source_json(d, i));
     json_object_set_new(o, "sources", sources);
     json_object_set_new(o, "architecture", json_string(start->arch->name));
+    json_object_set_new(o, "parameters", json_integer(count_parameters(start)));
     json_object_set_new(o, "context", json_integer(start->params.n_context));
     json_object_set_new(o, "steps", json_integer(fal_plan_n_steps(d->plan)));
     json_object_set_new(o, "tokens", json_integer(fal_plan_n_tokens(d->plan)));

@@ -16,10 +16,9 @@ typedef struct fal_train_start {
     fal_params params; /* with the context method that training has */
 } fal_train_start;
 
-/* Reads metadata and vocabulary. Zero-initialise out; it is released in any case.
+/* Reads metadata and vocabulary. Zero-initialise s; it is released in any case.
  * Fails: ARGUMENT (options that do not go together), NOT_FOUND, FORMAT, UNSUPPORTED, IO, MEMORY. */
-fal_status fal_train_start_open(fal_train_start *out, const fal_train_choice *choice,
-                                fal_error *err);
+fal_status fal_train_start_open(fal_train_start *s, const fal_train_choice *choice, fal_error *err);
 void fal_train_start_release(fal_train_start *s);
 
 /* Opens the model with its weights, in memory of device, which must outlive it; files made on the way go to the run's folder and are gone afterwards.

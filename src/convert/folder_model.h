@@ -12,8 +12,8 @@ typedef struct fal_folder_model {
     fal_tokenizer *tokenizer;
 } fal_folder_model;
 
-/* Reads directory. out is released by the caller in any case. Fails: NOT_FOUND, FORMAT, UNSUPPORTED, IO, MEMORY. */
-fal_status fal_folder_model_open(fal_folder_model *out, const char *directory, fal_error *err);
+/* Reads directory. m is released by the caller in any case. Fails: NOT_FOUND, FORMAT, UNSUPPORTED, IO, MEMORY. */
+fal_status fal_folder_model_open(fal_folder_model *m, const char *directory, fal_error *err);
 void fal_folder_model_release(fal_folder_model *m);
 
 #endif

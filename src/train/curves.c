@@ -44,7 +44,7 @@ fal_status fal_curves_draw(const char *tsv_path, int64_t n_steps, const char *sv
                                  "set ylabel 'loss, nats per token'; set key top right;");
     /* Steps begin at 1: mean of the last losses, kept between points. */
     fal_string_append_format(&out, "s=NaN; a=%.6g; m(x)=(s=s==s?s+a*(x-s):x,s);",
-                             SMOOTHED / (double)(SMOOTHED + n_steps / every));
+                             SMOOTHED / (SMOOTHED + (double)n_steps / (double)every));
     fal_string_append_text(&out, "plot ");
     append_table(&out, tsv_path, every);
     fal_string_append_text(&out, "using 1:3 with lines lw 1 lc rgb '#a9c4de' title 'training',");
