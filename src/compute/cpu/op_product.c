@@ -34,14 +34,10 @@ typedef struct product_work {
     int64_t m, n, n_terms;
     int64_t rows_per_block, columns_per_block, n_row_blocks, n_blocks;
     const fal_kernel_set *kernels;
-    float *threads; /* [n_threads, THREAD_NUMBERS] */
+    float *threads;             /* [n_threads, packed_b + packed_a] */
+    int64_t packed_b, packed_a; /* numbers of a thread's packed columns of B and rows of A */
     atomic_llong next;
 } product_work;
-
-enum {
-    PACKED_B = DEPTH * MOST_COLUMNS,
-    THREAD_NUMBERS = PACKED_B + DEPTH * ROWS
-};
 
 /* Rows [first, first + n) and terms of a span. */
 typedef struct range {
@@ -120,14 +116,14 @@ static void multiply_block(const product_work *work, range rows, range columns, 
         pack_b(work, columns, terms, memory);
         for (int64_t i = 0; i < rows.n; i += ROWS)
             multiply(work, range_at(rows.first + i, ROWS, rows.first + rows.n), columns, terms,
-                     memory, memory + PACKED_B);
+                     memory, memory + work->packed_b);
     }
 }
 
 static void take_blocks(void *argument, int thread, int n_threads) {
     (void)n_threads;
     product_work *work = argument;
-    float *memory = work->threads + (int64_t)thread * THREAD_NUMBERS;
+    float *memory = work->threads + thread * (work->packed_b + work->packed_a);
     for (;;) {
         int64_t block = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed);
         if (block >= work->n_blocks) return;
@@ -158,6 +154,9 @@ static void cut_work(product_work *work, int n_threads) {
     work->columns_per_block = columns;
     work->n_row_blocks = divide_up(work->m, rows);
     work->n_blocks = work->n_row_blocks * divide_up(work->n, columns);
+    int64_t depth = work->n_terms < DEPTH ? work->n_terms : DEPTH;
+    work->packed_b = depth * divide_up(columns, PANEL) * PANEL;
+    work->packed_a = work->a.is_transposed ? depth * ROWS : 0;
 }
 
 static factor factor_of(fal_tensor t, bool is_transposed) {
@@ -179,11 +178,11 @@ void fal_cpu_product(fal_queue *q, fal_tensor y, fal_tensor a, bool a_is_transpo
                          .n = y.n_cols,
                          .n_terms = a_is_transposed ? a.n_rows : a.n_cols,
                          .kernels = fal_cpu_kernels(q)};
-    work.threads =
-        fal_cpu_scratch(q, FAL_CPU_SCRATCH_THREADS,
-                        (size_t)n_threads * (size_t)THREAD_NUMBERS * sizeof *work.threads);
-    if (!work.threads) return;
     cut_work(&work, n_threads);
+    size_t numbers = (size_t)n_threads * (size_t)(work.packed_b + work.packed_a);
+    work.threads =
+        fal_cpu_scratch(q, FAL_CPU_SCRATCH_THREADS, (numbers + 1) * sizeof *work.threads);
+    if (!work.threads) return;
     if (work.n_blocks == 1)
         take_blocks(&work, 0, 1);
     else
