@@ -206,12 +206,14 @@ static fal_status measure(const options *o, measured *m, fal_device *device, fal
                                               .recompute = (fal_recompute)o->recompute};
     fal_optimizer_options optimizer_options = {
         .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1};
+    const fal_trainable_options model_options = {.device = device};
     uint64_t pass_bytes;
     FAL_TRY(draw(&m->drawn, o->shape, err));
-    FAL_TRY(fal_trainable_open_fresh(&m->model, arch, &params, NULL, err));
+    FAL_TRY(fal_trainable_open_fresh(&m->model, arch, &params, &model_options, err));
     FAL_TRY(fal_training_pass_open(&m->pass, m->model, device, &pass_options, err));
     FAL_TRY(fal_optimizer_open(&m->optimizer, m->model, device, &optimizer_options, err));
-    FAL_TRY(fal_training_pass_bytes(arch, &params, NULL, &pass_options, &pass_bytes, err));
+    FAL_TRY(
+        fal_training_pass_bytes(arch, &params, &model_options, &pass_options, &pass_bytes, err));
     m->seconds = fal_alloc((size_t)o->n_steps, sizeof *m->seconds);
     if (!m->seconds) return fal_fail_memory(err, 0);
     for (int i = 0; i <= o->n_steps; i++) {

@@ -38,7 +38,7 @@ static const fal_option rows[] = {
     FAL_ROW_COUNT("seeds", 0, AT(n_seeds), "N", 1, FAL_MAX_SEEDS, "models trained (the preset's)"),
     FAL_ROW_COUNT("only", 0, AT(only), "SEED", 1, FAL_MAX_SEEDS, "compute this seed, no report"),
     FAL_ROW_CHOICE("device", 0, AT(device), "NAME", fal_device_choice,
-                   "what computes: cpu; ref is slow"),
+                   "what computes (cpu); see falconer list devices"),
     FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
                   "threads to compute with (usable cores)"),
     FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing of the work"),

@@ -60,7 +60,8 @@ static fal_status make_plan(job *j, fal_error *err) {
                                         : fal_chat_format_detect(j->start.tokenizer, j->start.file);
     FAL_TRY(fal_train_data_open(&j->data, c, j->start.tokenizer, format, j->start.params.n_context,
                                 err));
-    return fal_train_budget_make(&j->budget, &j->start, &j->data, &j->options, err);
+    FAL_TRY(fal_device_open(&j->device, c->device, c->n_threads, err));
+    return fal_train_budget_make(&j->budget, &j->start, &j->data, &j->options, j->device, err);
 }
 
 static fal_status tell_plan(const job *j, fal_error *err) {
@@ -160,14 +161,19 @@ static fal_status write_outputs(job *j, fal_error *err) {
 static fal_status tell_result(const job *j, const fal_train_result *r, double seconds,
                               fal_error *err) {
     const fal_train_choice *c = j->choice;
-    char time[32], peak[32], planned[32];
+    char time[32], peak[32], planned[32], of_device[64] = "";
     if (c->json) return fal_json_print(fal_train_result_json(r, &j->budget, seconds), 9, err);
     if (c->quiet) return FAL_OK;
     fal_format_duration(time, sizeof time, seconds);
     fal_format_bytes(peak, sizeof peak, (double)fal_peak_memory());
     fal_format_bytes(planned, sizeof planned, (double)j->budget.total);
-    fal_terminal_notice("%lld steps, loss %.4f, in %s; memory %s, planned %s%s",
-                        (long long)r->n_steps, r->loss, time, peak, planned,
+    if (j->budget.device > 0) {
+        char bytes[32];
+        fal_format_bytes(bytes, sizeof bytes, (double)j->budget.device);
+        snprintf(of_device, sizeof of_device, ", and %s of the device", bytes);
+    }
+    fal_terminal_notice("%lld steps, loss %.4f, in %s; memory %s, planned %s%s%s",
+                        (long long)r->n_steps, r->loss, time, peak, planned, of_device,
                         r->has_curves ? "" : "; no curves: gnuplot is missing");
     return FAL_OK;
 }
@@ -180,7 +186,6 @@ static fal_status run_job(job *j, fal_error *err) {
     FAL_TRY(tell_plan(j, err));
     if (c->plan) return FAL_OK;
     FAL_TRY(fal_add_context(err, fal_train_check_directory(&j->options, err), "train"));
-    FAL_TRY(fal_device_open(&j->device, c->device, c->n_threads, err));
     FAL_TRY(fal_train_start_model(&j->start, j->device, &j->model, err));
     FAL_TRY(train(j, &result, err));
     FAL_TRY(write_outputs(j, err));

@@ -120,7 +120,7 @@ static const fal_option output_rows[] = {
     FAL_ROW_FLAG("force", 0, AT(force), "go on even with other data or settings"),
     FAL_ROW_FLAG("plan", 0, AT(plan), "tell data, memory and steps, and stop"),
     FAL_ROW_CHOICE("device", 0, AT(device), "NAME", fal_device_choice,
-                   "what computes: cpu; ref is slow"),
+                   "what computes (cpu); see falconer list devices"),
     FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
                   "threads to compute with (usable cores)"),
     FAL_ROW_FLAG("json", 0, AT(json), "print the result as one JSON object"),

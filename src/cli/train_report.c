@@ -12,15 +12,20 @@
 
 fal_status fal_train_budget_make(fal_train_budget *out, const fal_train_start *start,
                                  const fal_train_data *data, const fal_train_options *options,
-                                 fal_error *err) {
-    const fal_trainable_options how = fal_train_choice_trainable(start->choice);
+                                 fal_device *device, fal_error *err) {
+    fal_trainable_options how = fal_train_choice_trainable(start->choice);
     uint64_t held = fal_held_memory();
+    how.device = device;
     *out = (fal_train_budget){.data = fal_train_data_bytes(data)};
     FAL_TRY(fal_train_plan_memory(start->arch, &start->params, &how, options, data->sequence_length,
                                   &out->run, err));
     out->program = held > out->data ? held - out->data : 0;
-    out->total = out->program + out->data + out->run.model + out->run.moments + out->run.activations
-                 + out->run.batches;
+    uint64_t computed_with = out->run.model + out->run.moments + out->run.activations;
+    out->total = out->program + out->data + out->run.batches;
+    if (fal_device_has_memory(device))
+        out->device = computed_with;
+    else
+        out->total += computed_with;
     return FAL_OK;
 }
 
@@ -67,15 +72,16 @@ static void print_memory(FILE *stream, const fal_train_budget *b) {
         {"activations",           b->run.activations + b->run.batches},
         {"data",                  b->data                            },
         {"program",               b->program                         },
-        {"all",                   b->total                           },
+        {"all, of the process",   b->total                           },
+        {"all, of the device",    b->device                          },
     };
 
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char bytes[32];
+    size_t n_rows = sizeof rows / sizeof rows[0] - (b->device > 0 ? 0 : 1);
+    char bytes[32], free_bytes[32];
+    for (size_t i = 0; i < n_rows; i++) {
         fal_format_bytes(bytes, sizeof bytes, (double)rows[i].bytes);
         fprintf(stream, "memory  %-22s %10s\n", rows[i].what, bytes);
     }
-    char free_bytes[32];
     uint64_t available = fal_available_memory();
     fal_format_bytes(free_bytes, sizeof free_bytes, (double)available);
     if (available > 0 && b->total > available)
@@ -156,6 +162,7 @@ static json_t *memory_json(const fal_train_budget *b) {
     json_object_set_new(o, "data", json_integer((json_int_t)b->data));
     json_object_set_new(o, "program", json_integer((json_int_t)b->program));
     json_object_set_new(o, "total", json_integer((json_int_t)b->total));
+    json_object_set_new(o, "of_device", json_integer((json_int_t)b->device));
     return o;
 }
 
@@ -221,6 +228,7 @@ json_t *fal_train_result_json(const fal_train_result *r, const fal_train_budget 
     json_object_set_new(o, "loss", fal_json_number(r->loss));
     json_object_set_new(o, "validation_loss", fal_json_number(r->validation_loss));
     json_object_set_new(o, "seconds", fal_json_number(seconds));
+    json_object_set_new(o, "planned_device_memory", json_integer((json_int_t)budget->device));
     json_object_set_new(o, "planned_memory", json_integer((json_int_t)budget->total));
     json_object_set_new(o, "peak_memory", json_integer((json_int_t)fal_peak_memory()));
     json_object_set_new(o, "curves", json_boolean(r->has_curves));

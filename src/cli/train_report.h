@@ -9,18 +9,20 @@
 
 #include <jansson.h>
 
-/* Memory of a run, in bytes. */
+/* Memory of a run, in bytes. What a device has in memory of its own is no part of the process's. */
 typedef struct fal_train_budget {
     fal_train_memory run;
     uint64_t data;    /* documents */
     uint64_t program; /* what the process holds besides */
-    uint64_t total;
+    uint64_t total;   /* of the process */
+    uint64_t
+        device; /* of memory of the device: model, moments, activations; 0: it has none, they are in total */
 } fal_train_budget;
 
-/* Call when the data are read and the model is not opened yet. Fails: as fal_train_plan_memory. */
+/* Call when the data are read and the device is open, and the model is not. Fails: as fal_train_plan_memory. */
 fal_status fal_train_budget_make(fal_train_budget *out, const fal_train_start *start,
                                  const fal_train_data *data, const fal_train_options *options,
-                                 fal_error *err);
+                                 fal_device *device, fal_error *err);
 
 /* The plan as a table on stream. */
 void fal_train_print_plan(FILE *stream, const fal_train_start *start, const fal_train_data *data,

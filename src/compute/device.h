@@ -59,6 +59,11 @@ const fal_backend *fal_backend_at(int index);
 fal_status fal_device_open(fal_device **out, const char *name, int n_threads, fal_error *err);
 void fal_device_close(fal_device *device);
 
+/* Whether tensors on device lie in memory of its own, not in the process's; device NULL: they do not. */
+static inline bool fal_device_has_memory(const fal_device *device) {
+    return device && device->backend->memory_take;
+}
+
 /* Memory for the tensors of operations on device, aligned to 64 bytes, not zeroed; device NULL: the host's. The host may
  * touch it while no operation is under way: after fal_queue_wait. Give it back before the device is closed. Fails: MEMORY. */
 fal_status fal_memory_take(void **out, fal_device *device, size_t bytes, fal_error *err);

@@ -409,3 +409,12 @@ fal_trainable_weight *fal_trainable_find(fal_trainable *t, const char *name) {
     }
     return NULL;
 }
+
+fal_tensor fal_trainable_gradients(const fal_trainable *t) {
+    if (!t->gradients) return FAL_NONE;
+    return (fal_tensor){.data = t->gradients,
+                        .type = fal_type_by_id(FAL_TYPE_F32),
+                        .n_rows = 1,
+                        .n_cols = (int64_t)t->n_gradients,
+                        .row_bytes = t->n_gradients * sizeof *t->gradients};
+}

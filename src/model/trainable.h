@@ -81,6 +81,8 @@ fal_status fal_trainable_set_rope(fal_trainable *t, const fal_rope_settings *rop
 int fal_trainable_count(const fal_trainable *t);
 fal_trainable_weight *fal_trainable_at(fal_trainable *t, int index);
 fal_trainable_weight *fal_trainable_find(fal_trainable *t, const char *name); /* NULL: none */
+/* The gradients of all weights as one row; numbers between them are 0 and to stay so. FAL_NONE: there are none. */
+fal_tensor fal_trainable_gradients(const fal_trainable *t);
 
 /* Writes the model as GGUF: the metadata of params and rope, every key of `like` that speaks of neither (tokenizer, name;
  * NULL: none), matrices of this type, vectors f32. Adapters are folded in.

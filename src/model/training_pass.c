@@ -200,7 +200,7 @@ fal_status fal_training_pass_open(fal_training_pass **out, fal_trainable *traina
                                   fal_error *err) {
     fal_training_pass *pass;
     *out = NULL;
-    if (device->backend->memory_take && trainable->device != device)
+    if (fal_device_has_memory(device) && trainable->device != device)
         return fal_fail(err, FAL_E_BUG, "the model is not in the memory of the %s device",
                         device->backend->name);
     FAL_TRY(open_planned(out, trainable, device, options, err));

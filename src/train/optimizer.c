@@ -18,7 +18,6 @@ struct fal_optimizer {
     fal_device *device;
     float *numbers;                 /* of all moments; memory of the device */
     fal_tensor *moments[N_MOMENTS]; /* [fal_trainable_count] */
-    double *square_sums;            /* [fal_trainable_count] */
 };
 
 static fal_status check_options(const fal_optimizer_options *o, fal_error *err) {
@@ -49,10 +48,9 @@ static fal_status take_moments(fal_optimizer *o, fal_error *err) {
         const fal_trainable_weight *w = fal_trainable_at(o->trainable, i);
         if (!w->is_frozen) n_numbers += N_MOMENTS * padded(w);
     }
-    o->square_sums = fal_alloc((size_t)count, sizeof *o->square_sums);
     for (int k = 0; k < N_MOMENTS; k++)
         o->moments[k] = fal_alloc((size_t)count, sizeof *o->moments[k]);
-    if (!o->square_sums || !o->moments[0] || !o->moments[1]) return fal_fail_memory(err, 0);
+    if (!o->moments[0] || !o->moments[1]) return fal_fail_memory(err, 0);
     void *memory;
     FAL_TRY(fal_memory_take(&memory, o->device, n_numbers * sizeof *o->numbers, err));
     memset(memory, 0, n_numbers * sizeof *o->numbers);
@@ -93,7 +91,6 @@ void fal_optimizer_close(fal_optimizer *o) {
     fal_queue_close(o->queue);
     for (int k = 0; k < N_MOMENTS; k++)
         fal_free(o->moments[k]);
-    fal_free(o->square_sums);
     fal_memory_give(o->numbers, o->device);
     fal_free(o);
 }
@@ -107,23 +104,16 @@ uint64_t fal_optimizer_bytes(const fal_arch *arch, const fal_params *params,
 }
 
 fal_status fal_optimizer_clear_gradients(fal_optimizer *o, fal_error *err) {
-    for (int i = 0; i < fal_trainable_count(o->trainable); i++) {
-        const fal_trainable_weight *w = fal_trainable_at(o->trainable, i);
-        if (!w->is_frozen) o->queue->ops->scale(o->queue, w->gradient, 0);
-    }
+    fal_tensor all = fal_trainable_gradients(o->trainable);
+    if (fal_tensor_is_given(all)) o->queue->ops->scale(o->queue, all, 0);
     return fal_queue_wait(o->queue, err);
 }
 
 fal_status fal_optimizer_gradient_norm(fal_optimizer *o, double *norm, fal_error *err) {
-    int count = fal_trainable_count(o->trainable);
-    for (int i = 0; i < count; i++) {
-        const fal_trainable_weight *w = fal_trainable_at(o->trainable, i);
-        if (!w->is_frozen) o->queue->ops->square_sum(o->queue, &o->square_sums[i], w->gradient);
-    }
-    FAL_TRY(fal_queue_wait(o->queue, err));
+    fal_tensor all = fal_trainable_gradients(o->trainable);
     double sum = 0;
-    for (int i = 0; i < count; i++)
-        sum += o->square_sums[i];
+    if (fal_tensor_is_given(all)) o->queue->ops->square_sum(o->queue, &sum, all);
+    FAL_TRY(fal_queue_wait(o->queue, err));
     *norm = sqrt(sum);
     return FAL_OK;
 }

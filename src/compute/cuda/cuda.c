@@ -112,11 +112,17 @@ static void give_memory(void *memory, fal_device *device) {
 
 /* ---- queues ---- */
 
+static void close_blas(fal_cuda_queue *own) {
+    if (own->blas) (void)cublasDestroy(own->blas);
+    (void)cudaFree(own->workspace);
+    own->blas = NULL;
+    own->workspace = NULL;
+}
+
 static void close_queue(fal_queue *q) {
     fal_cuda_queue *own = q->state;
     (void)cudaStreamSynchronize(fal_cuda_stream(q));
-    if (own->blas) (void)cublasDestroy(own->blas);
-    (void)cudaFree(own->workspace);
+    close_blas(own);
     (void)cudaFree(own->scratch);
     fal_free(own->host_scratch);
     fal_cuda_arrays_release(&own->arrays);
@@ -124,26 +130,9 @@ static void close_queue(fal_queue *q) {
     q->state = NULL;
 }
 
-/* With a workspace of its own, cuBLAS adds in the same order every time; its default mathematics is f32 throughout. */
-static fal_status open_blas(fal_queue *q, fal_error *err) {
-    fal_cuda_queue *own = q->state;
-    cudaError_t error = cudaMalloc(&own->workspace, WORKSPACE_BYTES);
-    if (error != cudaSuccess) return fail_device(err, "workspace", error);
-    cublasStatus_t status = cublasCreate(&own->blas);
-    if (status == CUBLAS_STATUS_SUCCESS) status = cublasSetStream(own->blas, fal_cuda_stream(q));
-    if (status == CUBLAS_STATUS_SUCCESS)
-        status = cublasSetWorkspace(own->blas, own->workspace, WORKSPACE_BYTES);
-    if (status == CUBLAS_STATUS_SUCCESS) status = cublasSetMathMode(own->blas, CUBLAS_DEFAULT_MATH);
-    if (status == CUBLAS_STATUS_SUCCESS) return FAL_OK;
-    return fal_fail(err, FAL_E_DEVICE, "cuda: cuBLAS: %s", cublasGetStatusString(status));
-}
-
 static fal_status open_queue(fal_queue *q, fal_error *err) {
     q->state = fal_alloc(1, sizeof(fal_cuda_queue));
-    if (!q->state) return fal_fail_memory(err, sizeof(fal_cuda_queue));
-    fal_status status = open_blas(q, err);
-    if (status != FAL_OK) close_queue(q);
-    return status;
+    return q->state ? FAL_OK : fal_fail_memory(err, sizeof(fal_cuda_queue));
 }
 
 static void wait_for_queue(fal_queue *q) {
@@ -157,6 +146,28 @@ bool fal_cuda_succeeded(fal_queue *q, const char *operation, cudaError_t error) 
     fal_queue_fail(q, error == cudaErrorMemoryAllocation ? FAL_E_MEMORY : FAL_E_DEVICE, operation,
                    "%s", cudaGetErrorString(error));
     return false;
+}
+
+/* With a workspace of its own, cuBLAS adds in the same order every time; its default mathematics is f32 throughout. */
+static cublasStatus_t open_blas(fal_cuda_queue *own, cudaStream_t stream) {
+    cublasStatus_t status = cublasCreate(&own->blas);
+    if (status == CUBLAS_STATUS_SUCCESS) status = cublasSetStream(own->blas, stream);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasSetWorkspace(own->blas, own->workspace, WORKSPACE_BYTES);
+    if (status == CUBLAS_STATUS_SUCCESS) status = cublasSetMathMode(own->blas, CUBLAS_DEFAULT_MATH);
+    return status;
+}
+
+cublasHandle_t fal_cuda_blas(fal_queue *q, const char *operation) {
+    fal_cuda_queue *own = q->state;
+    if (own->blas) return own->blas;
+    if (!fal_cuda_succeeded(q, operation, cudaMalloc(&own->workspace, WORKSPACE_BYTES)))
+        return NULL;
+    cublasStatus_t status = open_blas(own, fal_cuda_stream(q));
+    if (status == CUBLAS_STATUS_SUCCESS) return own->blas;
+    fal_queue_fail(q, FAL_E_DEVICE, operation, "cuBLAS: %s", cublasGetStatusString(status));
+    close_blas(own);
+    return NULL;
 }
 
 void *fal_cuda_scratch(fal_queue *q, const char *operation, size_t bytes) {

@@ -22,8 +22,8 @@ typedef struct fal_cuda_state {
 /* queue->state */
 typedef struct fal_cuda_queue {
     fal_cuda_arrays arrays;
-    cublasHandle_t blas;
-    void *workspace; /* of cuBLAS */
+    cublasHandle_t blas; /* NULL before the first product */
+    void *workspace;     /* of cuBLAS */
     void *scratch, *host_scratch;
     size_t scratch_bytes, host_scratch_bytes;
 } fal_cuda_queue;
@@ -42,6 +42,10 @@ bool fal_cuda_succeeded(fal_queue *q, const char *operation, cudaError_t error);
 void *fal_cuda_scratch(fal_queue *q, const char *operation, size_t bytes);
 /* The same of the host's memory, zeroed. */
 void *fal_cuda_host_scratch(fal_queue *q, const char *operation, size_t bytes);
+
+/* What products are called on, opened by the first of them: it takes long, and most queues have none. NULL: the failure is
+ * kept in the queue. */
+cublasHandle_t fal_cuda_blas(fal_queue *q, const char *operation);
 
 /* An array of the host on the device, as it is now; NULL: the failure is kept in the queue. */
 const void *fal_cuda_send(fal_queue *q, const char *operation, const void *array, size_t bytes);

@@ -3,12 +3,11 @@
 #include "compute/cuda/cuda.h"
 
 /* cuBLAS counts columns first: to it each matrix here is its transpose, and y' = B' A'. */
-static cublasStatus_t multiply(const fal_cuda_queue *own, fal_view y, fal_view a,
-                               bool a_is_transposed, fal_view b, bool b_is_transposed,
-                               bool is_added) {
+static cublasStatus_t multiply(cublasHandle_t blas, fal_view y, fal_view a, bool a_is_transposed,
+                               fal_view b, bool b_is_transposed, bool is_added) {
     const float one = 1, beta = is_added ? 1 : 0;
     int64_t k = a_is_transposed ? a.n_rows : a.n_cols;
-    return cublasSgemm(own->blas, b_is_transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
+    return cublasSgemm(blas, b_is_transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
                        a_is_transposed ? CUBLAS_OP_T : CUBLAS_OP_N, (int)y.n_cols, (int)y.n_rows,
                        (int)k, &one, b.data, (int)b.stride, a.data, (int)a.stride, &beta, y.data,
                        (int)y.stride);
@@ -31,8 +30,10 @@ void fal_cuda_product(fal_queue *q, fal_tensor y, fal_tensor a, bool a_is_transp
             (void)fal_cuda_succeeded(q, "product", fal_launch_scale(fal_cuda_stream(q), to, 0));
         return;
     }
+    cublasHandle_t blas = fal_cuda_blas(q, "product");
+    if (!blas) return;
     cublasStatus_t status =
-        multiply(q->state, to, left, a_is_transposed, right, b_is_transposed, is_added);
+        multiply(blas, to, left, a_is_transposed, right, b_is_transposed, is_added);
     if (status != CUBLAS_STATUS_SUCCESS)
         fal_queue_fail(q, FAL_E_DEVICE, "product", "cuBLAS: %s", cublasGetStatusString(status));
 }

@@ -62,10 +62,10 @@ static void check_variant(const training_variant *v, const char *device_name) {
     fal_device_close(device);
 }
 
-static void test_variants_cpu(void **state) {
+static void test_variants(void **state) {
     (void)state;
     for (int i = 0; i < training_variant_count(); i++)
-        check_variant(training_variant_at(i), "cpu");
+        check_variant(training_variant_at(i), test_device() ? test_device() : "cpu");
 }
 
 static void test_variants_ref(void **state) {
@@ -75,8 +75,9 @@ static void test_variants_ref(void **state) {
 }
 
 int main(void) {
+    if (!test_device_is_there()) return TEST_IS_SKIPPED;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_variants_cpu),
+        cmocka_unit_test(test_variants),
         cmocka_unit_test(test_variants_ref),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

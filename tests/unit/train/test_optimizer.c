@@ -16,6 +16,10 @@ static fal_optimizer *open_optimizer(fal_trainable *t, fal_device *device,
     return o;
 }
 
+static const char *device_name(void) {
+    return test_device() ? test_device() : "cpu";
+}
+
 static fal_device *open_device(const char *name) {
     fal_device *device;
     fal_error err = {0};
@@ -60,12 +64,12 @@ static void check_weight(const fal_trainable_weight *w, int index, const float *
 
 static void updates_are_adamw(void **state) {
     (void)state;
-    static const char *const devices[] = {"ref", "cpu"};
+    const char *const devices[] = {"ref", device_name()};
     const training_variant *v = training_variant_at(3); /* biases and norms */
     for (int d = 0; d < 2; d++) {
         fal_error err = {0};
         fal_device *device = open_device(devices[d]);
-        fal_trainable *t = training_model_open(v, NULL, 4),
+        fal_trainable *t = training_model_open(v, device, 4),
                       *before = training_model_open(v, NULL, 4);
         fal_optimizer *o = open_optimizer(t, device, &usual);
         for (int64_t step = 1; step <= 5; step++) {
@@ -84,8 +88,8 @@ static void updates_are_adamw(void **state) {
 static void the_norm_is_that_of_all_gradients(void **state) {
     (void)state;
     fal_error err = {0};
-    fal_device *device = open_device("cpu");
-    fal_trainable *t = training_model_open(training_variant_at(2), NULL, 4);
+    fal_device *device = open_device(device_name());
+    fal_trainable *t = training_model_open(training_variant_at(2), device, 4);
     fal_optimizer *o = open_optimizer(t, device, &usual);
     double sum = 0, norm;
     draw_gradients(t, 1);
@@ -106,8 +110,8 @@ static void the_norm_is_that_of_all_gradients(void **state) {
 
 static void frozen_weights_have_no_moments(void **state) {
     (void)state;
-    fal_device *device = open_device("cpu");
-    fal_trainable *t = training_model_open(training_variant_at(5), NULL, 4);
+    fal_device *device = open_device(device_name());
+    fal_trainable *t = training_model_open(training_variant_at(5), device, 4);
     fal_optimizer *o = open_optimizer(t, device, &usual);
     for (int i = 0; i < fal_trainable_count(t); i++) {
         const fal_trainable_weight *w = fal_trainable_at(t, i);
@@ -139,8 +143,8 @@ static void numbers_out_of_range_are_refused(void **state) {
         {{.epsilon = 1e-8, .weight_decay = -1},   "weight decay is -1"},
     };
 
-    fal_device *device = open_device("cpu");
-    fal_trainable *t = training_model_open(training_variant_at(0), NULL, 4);
+    fal_device *device = open_device(device_name());
+    fal_trainable *t = training_model_open(training_variant_at(0), device, 4);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         fal_optimizer *o;
         fal_error err = {0};
@@ -153,6 +157,7 @@ static void numbers_out_of_range_are_refused(void **state) {
 }
 
 int main(void) {
+    if (!test_device_is_there()) return TEST_IS_SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(updates_are_adamw),
         cmocka_unit_test(the_norm_is_that_of_all_gradients),

@@ -3,9 +3,13 @@
 #include "unit/train/tiny_run.h"
 
 #include <signal.h>
+#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
+
+extern char **environ;
 
 static const training_variant *variant_of(const char *name) {
     for (int i = 0; i < training_variant_count(); i++) {
@@ -217,18 +221,46 @@ static void an_interrupted_run_goes_on_to_the_same_bits(void **state) {
     remove_run(folder, "halves");
 }
 
+/* What main does in a process of its own: the run of run_straight in directory, once more or further. A byte to standard
+ * output tells that it begins. */
+static int train_in(const char *directory) {
+    tiny_run r;
+    tiny_open(&r, variant_of("40b with adapters"), 9, 20, 1);
+    snprintf(r.directory, sizeof r.directory, "%s", directory);
+    r.options.checkpoint_every = 4;
+    r.options.resumes = true;
+    if (write(STDOUT_FILENO, "!", 1) != 1) return 1;
+    fal_status status = tiny_train(&r, NULL);
+    tiny_close(&r);
+    return status == FAL_OK ? 0 : 1;
+}
+
+/* This program again, as the state of a GPU does not outlive a fork. Returns when it begins to train. */
+static pid_t start_training(char *directory) {
+    static char program[] = "test_trainer";
+    char *const arguments[] = {program, directory, NULL};
+    posix_spawn_file_actions_t actions;
+    int ends[2];
+    pid_t child;
+    char byte;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
+    assert_int_equal(posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO), 0);
+    assert_int_equal(posix_spawn_file_actions_addclose(&actions, ends[0]), 0);
+    assert_int_equal(posix_spawn_file_actions_addclose(&actions, ends[1]), 0);
+    assert_int_equal(posix_spawn(&child, "/proc/self/exe", &actions, NULL, arguments, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    close(ends[0]);
+    return child;
+}
+
 /* One run of a process of its own, until it ends or is killed. True: it ended well. */
 static bool run_and_kill(const temp_folder *folder, const char *name, uint64_t microseconds) {
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        tiny_run r;
-        tiny_open(&r, variant_of("40b with adapters"), 9, 20, 1);
-        set_directory(&r, folder, name);
-        r.options.checkpoint_every = 4;
-        r.options.resumes = true;
-        _exit(tiny_train(&r, NULL) == FAL_OK ? 0 : 1);
-    }
+    char directory[96];
+    snprintf(directory, sizeof directory, "%s/%s", folder->path, name);
+    pid_t child = start_training(directory);
     struct timespec wait = {.tv_nsec = (long)microseconds * 1000};
     nanosleep(&wait, NULL);
     kill(child, SIGKILL);
@@ -395,7 +427,8 @@ static int remove_folder(void **state) {
     return 0;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc == 2) return train_in(argv[1]);
     if (!test_device_is_there()) return TEST_IS_SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_variant_learns_a_batch_by_heart),
