@@ -11,25 +11,22 @@
 #include <string.h>
 
 /* The words that stand for themselves, from token 1 on. */
-static const char *const plain_words[] = {
-    "",      "the", "of",    "is",   ".",     "?",   "has",  "gives", "to",   "works", "at",
-    "lies",  "in",  "where", "does", "work",  "who", "code", "note",  "read", ":",     "how",
-    "often", "did", "bell",  "ring", "rings", "and", "asks", "old",   "so"};
+static const char *const plain_words[] = {"",      "the",  "of",    "in",    ".",    "?",     "has",
+                                          "gives", "at",   "lies",  "where", "does", "work",  "who",
+                                          "code",  "note", "read",  ":",     "how",  "often", "did",
+                                          "bell",  "ring", "rings", "and",   "asks", "so"};
 
 enum plain_word {
     END,
     THE,
     OF,
-    IS,
+    IN,
     STOP,
     ASK,
     HAS,
     GIVES,
-    TO,
-    WORKS,
     AT,
     LIES,
-    IN,
     WHERE,
     DOES,
     WORK,
@@ -46,7 +43,6 @@ enum plain_word {
     RINGS,
     AND,
     ASKS,
-    OLD,
     SO,
     N_PLAIN
 };
@@ -142,40 +138,41 @@ static sentence answered(sentence s, int n_answer) {
     return s;
 }
 
-/* The forms of facts and questions. */
+/* The forms of facts and questions. What is asked for stands behind its key in both: looking it up is following a pair of
+ * words, which small models learn within a few million tokens. */
 static sentence code_fact(int name, const int code[2]) {
-    return SAY(THE, CODE, OF, word(NAME, name), IS, word(CODE_WORD, code[0]),
-               word(CODE_WORD, code[1]), STOP);
+    return SAY(THE, CODE, OF, word(NAME, name), word(CODE_WORD, code[0]), word(CODE_WORD, code[1]),
+               STOP);
 }
 
 static sentence code_question(int name, const int code[2]) {
-    return answered(SAY(ASKS, CODE, OF, word(NAME, name), ASK, word(CODE_WORD, code[0]),
+    return answered(SAY(ASKS, CODE, ASK, word(NAME, name), word(CODE_WORD, code[0]),
                         word(CODE_WORD, code[1]), STOP),
                     2);
 }
 
 static sentence first_holder(int object, int name) {
-    return SAY(word(NAME, name), HAS, THE, word(OBJECT, object), STOP);
+    return SAY(HAS, THE, word(OBJECT, object), word(NAME, name), STOP);
 }
 
 static sentence handing_over(int object, int from, int to) {
-    return SAY(word(NAME, from), GIVES, THE, word(OBJECT, object), TO, word(NAME, to), STOP);
+    return SAY(word(NAME, from), GIVES, THE, word(OBJECT, object), word(NAME, to), STOP);
 }
 
 static sentence holder_question(int object, int name) {
-    return answered(SAY(ASKS, WHO, HAS, THE, word(OBJECT, object), ASK, word(NAME, name), STOP), 1);
+    return answered(SAY(ASKS, WHO, HAS, ASK, THE, word(OBJECT, object), word(NAME, name), STOP), 1);
 }
 
 static sentence work_fact(int name, int firm) {
-    return SAY(word(NAME, name), WORKS, AT, word(FIRM, firm), STOP);
+    return SAY(AT, WORK, word(NAME, name), word(FIRM, firm), STOP);
 }
 
 static sentence place_fact(int firm, int place) {
-    return SAY(word(FIRM, firm), LIES, IN, word(PLACE, place), STOP);
+    return SAY(LIES, IN, word(FIRM, firm), word(PLACE, place), STOP);
 }
 
 static sentence work_question(int name, int place) {
-    return answered(SAY(ASKS, WHERE, DOES, word(NAME, name), WORK, ASK, word(PLACE, place), STOP),
+    return answered(SAY(ASKS, WHERE, DOES, WORK, ASK, word(NAME, name), word(PLACE, place), STOP),
                     1);
 }
 

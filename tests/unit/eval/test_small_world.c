@@ -74,31 +74,31 @@ static void note(memory *m, const char *kind, const char *key, const char *value
 /* Reads a statement into memory, or checks a question against it. Returns 1 for a question. */
 static int understand(memory *m, const char *const *w, int n) {
     char text[64];
-    if (is(w, n, "the code of * is * *")) {
-        snprintf(text, sizeof text, "%s %s", w[5], w[6]);
+    if (is(w, n, "the code of * * *")) {
+        snprintf(text, sizeof text, "%s %s", w[4], w[5]);
         note(m, "code", w[3], text);
-    } else if (is(w, n, "* has the *")) {
-        note(m, "holder", w[3], w[0]);
-    } else if (is(w, n, "* gives the * to *")) {
+    } else if (is(w, n, "has the * *")) {
+        note(m, "holder", w[2], w[3]);
+    } else if (is(w, n, "* gives the * *")) {
         assert_string_equal(recall(m, "holder", w[3]), w[0]);
-        note(m, "holder", w[3], w[5]);
-    } else if (is(w, n, "* works at *")) {
-        note(m, "firm", w[0], w[3]);
-    } else if (is(w, n, "* lies in *")) {
-        note(m, "place", w[0], w[3]);
+        note(m, "holder", w[3], w[4]);
+    } else if (is(w, n, "at work * *")) {
+        note(m, "firm", w[2], w[3]);
+    } else if (is(w, n, "lies in * *")) {
+        note(m, "place", w[2], w[3]);
     } else if (is(w, n, "the * bell rings")) {
         const char *count = recall(m, "count", w[1]);
         snprintf(text, sizeof text, "%d", 1 + (count ? (int)strtol(count, NULL, 10) : 0));
         note(m, "count", w[1], text);
-    } else if (is(w, n, "asks code of * ? * *")) {
-        snprintf(text, sizeof text, "%s %s", w[5], w[6]);
+    } else if (is(w, n, "asks code ? * * *")) {
+        snprintf(text, sizeof text, "%s %s", w[4], w[5]);
         assert_string_equal(recall(m, "code", w[3]), text);
         return 1;
-    } else if (is(w, n, "asks who has the * ? *")) {
-        assert_string_equal(recall(m, "holder", w[4]), w[6]);
+    } else if (is(w, n, "asks who has ? the * *")) {
+        assert_string_equal(recall(m, "holder", w[5]), w[6]);
         return 1;
-    } else if (is(w, n, "asks where does * work ? *")) {
-        assert_string_equal(recall(m, "place", recall(m, "firm", w[3])), w[6]);
+    } else if (is(w, n, "asks where does work ? * *")) {
+        assert_string_equal(recall(m, "place", recall(m, "firm", w[5])), w[6]);
         return 1;
     } else if (is(w, n, "asks how often did the * bell ring ? *")) {
         assert_string_equal(recall(m, "count", w[5]), w[9]);
@@ -122,7 +122,7 @@ static int read_all(const int32_t *tokens, int n) {
 static void test_words_differ(void **state) {
     (void)state;
     char a[FAL_WORLD_WORD_SIZE], b[FAL_WORLD_WORD_SIZE];
-    for (int i = 0; i < 459; i++) { /* what the classes fill */
+    for (int i = 0; i < 455; i++) { /* what the classes fill */
         fal_world_word(i, a);
         assert_true(a[0] != 0);
         for (int k = 0; k < i; k++) {
@@ -160,18 +160,26 @@ static void test_documents(void **state) {
     assert_int_equal(read_all(tokens, 256), 0);
 }
 
-/* Answers are marked, and nothing else: each follows a "?" or belongs to a note that is read. */
+/* Whether a "?" or the ":" of a note that is read stands before t, with at most "the" and a key between. */
+static bool follows_question(const int32_t *tokens, int t) {
+    char word[FAL_WORLD_WORD_SIZE];
+    for (int i = t - 1; i >= t - 3 && i >= 0; i--) {
+        fal_world_word(tokens[i], word);
+        if (strcmp(word, "?") == 0 || strcmp(word, ":") == 0) return true;
+    }
+    return false;
+}
+
+/* Answers are marked, and nothing else. */
 static void test_parts(void **state) {
     (void)state;
     int32_t tokens[512];
     uint8_t parts[512];
-    char before[FAL_WORLD_WORD_SIZE];
     int n_answers = 0;
     fal_world_document(3, 1, 0.3, 512, tokens, parts);
     for (int t = 1; t < 512; t++) {
         if (parts[t] != FAL_WORLD_ANSWER || parts[t - 1] == FAL_WORLD_ANSWER) continue;
-        fal_world_word(tokens[t - 1], before);
-        assert_true(strcmp(before, "?") == 0 || strcmp(before, ":") == 0);
+        assert_true(follows_question(tokens, t));
         n_answers++;
     }
     assert_true(n_answers > 5);
@@ -180,7 +188,6 @@ static void test_parts(void **state) {
 static void test_examples(void **state) {
     (void)state;
     static int32_t tokens[LONGEST];
-    char word[FAL_WORLD_WORD_SIZE];
     for (int task = 0; task < FAL_WORLD_TASK_COUNT; task++) {
         for (int n = FAL_WORLD_SHORTEST; n <= LONGEST; n *= 2) {
             for (uint64_t i = 0; i < 50; i++) {
@@ -189,8 +196,7 @@ static void test_examples(void **state) {
                 assert_int_equal(n_answer, task == FAL_WORLD_LOOKUP ? 2 : 1);
                 assert_int_equal(first + n_answer + 2, n);
                 assert_int_equal(tokens[n - 1], FAL_WORLD_END);
-                fal_world_word(tokens[first - 1], word);
-                assert_string_equal(word, "?");
+                assert_true(follows_question(tokens, first));
                 assert_int_equal(read_all(tokens, n), 1);
             }
         }
