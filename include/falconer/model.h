@@ -69,7 +69,7 @@ FAL_API const fal_tokenizer *fal_model_tokenizer(const fal_model *model); /* bor
 FAL_API const fal_gguf *fal_model_gguf(const fal_model *model);           /* borrowed */
 FAL_API const fal_chat_format *fal_model_chat_format(const fal_model *model);
 
-/* Bytes of the cache that n_context tokens of one session need. kv_type: "f16", "f32"; NULL: the default. */
+/* Bytes of the cache that n_context tokens of one session need. kv_type: "f16", "q8_0", "f32"; NULL: the default. */
 FAL_API uint64_t fal_model_kv_bytes(const fal_model *model, int n_context, const char *kv_type);
 
 #ifdef __cplusplus

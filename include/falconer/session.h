@@ -14,11 +14,12 @@ typedef struct fal_session fal_session;
 typedef struct fal_session_options {
     int n_context; /* most tokens of the timeline; 0: the model's */
     const char
-        *kv_type; /* "f16" or "f32"; NULL: f16, and f32 for a model whose weights are all f32 */
+        *kv_type; /* of the cache: "f16", "q8_0" (heads of a multiple of 32 numbers) or "f32";
+                            NULL: f16, and f32 for a model whose weights are all f32 */
     int n_batch;  /* most tokens computed in one step; 0: 512 */
 } fal_session_options;
 
-/* Fails: ARGUMENT (unknown kv_type), LIMIT (n_context beyond what the architecture has positions for), MEMORY. */
+/* Fails: ARGUMENT (a kv_type that is none, or not for these heads), LIMIT (n_context beyond what the architecture has positions for), MEMORY. */
 FAL_API FAL_MUST_CHECK fal_status fal_session_open(fal_session **out, fal_model *model,
                                                    const fal_session_options *options,
                                                    fal_error *err);

@@ -3,6 +3,7 @@
 #include "cli/inspect_print.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
+#include "compute/cells.h"
 
 #include <limits.h>
 
@@ -19,7 +20,7 @@ static const fal_option rows[] = {
     FAL_ROW_FLAG("metadata", 'M', AT(metadata), "list the metadata"),
     FAL_ROW_COUNT("context", 'c', AT(n_context), "N", 1, INT_MAX, "memory for N tokens of context"),
     FAL_ROW_CHOICE("kv-type", 0, AT(kv_type), "TYPE", fal_kv_type_choice,
-                   "number type of the cache: f16, f32"),
+                   "number type of the cache: f16, q8_0, f32"),
     FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
     {0}};
 
@@ -50,8 +51,12 @@ static fal_status ask_for_memory(fal_inspected *in, const inspect_options *o, fa
             o->n_context ? "context" : "kv-type",
             in->weight_bytes ? "does not tell its layers and heads" : "holds no weights");
     in->context_asked = o->n_context;
-    if (o->kv_type) in->kv_type = o->kv_type;
-    return FAL_OK;
+    if (!o->kv_type) return FAL_OK;
+    in->kv_type = o->kv_type;
+    const fal_type *type;
+    fal_status status =
+        fal_cell_type_find(&type, o->kv_type, in->is_known ? in->params.head_dim : 0, err);
+    return status == FAL_OK ? status : fal_add_context(err, status, "inspect");
 }
 
 static fal_status run(const fal_parsed *parsed, fal_error *err) {

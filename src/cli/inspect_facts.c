@@ -135,8 +135,9 @@ void fal_inspected_release(fal_inspected *inspected) {
 }
 
 double fal_inspected_cache_bytes(const fal_inspected *inspected, int64_t n_context) {
-    double value_bytes = strcmp(inspected->kv_type, "f32") == 0 ? 4 : 2;
-    return inspected->kv_values_per_token * value_bytes * (double)n_context;
+    const fal_type *type = fal_type_by_name(inspected->kv_type);
+    return inspected->kv_values_per_token / type->weights_per_block * type->bytes_per_block
+           * (double)n_context;
 }
 
 int fal_inspected_contexts(const fal_inspected *in, int64_t contexts[FAL_MAX_CONTEXTS]) {

@@ -29,7 +29,7 @@ typedef struct fal_inspected {
     int64_t n_layers, n_heads, n_kv_heads, key_length, value_length, d_model, d_ff, n_vocab,
         n_context;
     double kv_values_per_token; /* numbers that the cache holds for each token, all layers */
-    const char *kv_type;        /* "f16" or "f32"; opening sets what a session takes by itself */
+    const char *kv_type;        /* of a cell type; opening sets what a session takes by itself */
     int64_t context_asked;      /* whose memory is wanted; 0: a few usual ones */
     bool is_known;              /* the architecture is built in, and params were read */
     bool has_rope;              /* rope_base and rope_gain are known */

@@ -4,6 +4,7 @@
 #include "base/cpu.h"
 #include "cli/built_in.h"
 #include "cli/terminal.h"
+#include "compute/cells.h"
 #include "compute/device.h"
 #include "model/rope.h"
 
@@ -21,8 +22,8 @@ const char *fal_device_choice(int index) {
 }
 
 const char *fal_kv_type_choice(int index) {
-    static const char *const types[] = {"f16", "f32", NULL};
-    return types[index];
+    const fal_type *type = fal_cell_type_at(index);
+    return type ? type->name : NULL;
 }
 
 const char *fal_chat_format_choice(int index) {
@@ -48,7 +49,7 @@ const fal_option fal_model_option_rows[] = {
                   "tokens the model was trained for (the file's)"),
     FAL_ROW_FLAG("as-stored", 0, AT(as_stored), "do not restore settings the file lost"),
     FAL_ROW_CHOICE("kv-type", 0, AT(kv_type), "TYPE", fal_kv_type_choice,
-                   "number type of the cache: f16, f32"),
+                   "number type of the cache: f16, q8_0, f32"),
     FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
                   "threads to compute with (usable cores)"),
     FAL_ROW_COUNT("batch", 0, AT(n_batch), "N", 1, 8192,

@@ -2,6 +2,7 @@
  * numbers are the exception. */
 #include "compute/checks.h"
 
+#include "compute/cells.h"
 #include "compute/checks_private.h"
 
 #include <inttypes.h>
@@ -186,14 +187,16 @@ bool fal_check_rope(fal_queue *q, fal_tensor x, fal_tensor table, int n_heads) {
 }
 
 static bool are_cells(fal_queue *q, const char *operation, const char *what, fal_tensor cells,
-                      int64_t n_cols) {
+                      const fal_attention *a) {
+    int64_t n_cols = (int64_t)a->n_kv_heads * a->head_dim;
     if (!fal_tensor_is_given(cells)) {
         fal_queue_fail(q, FAL_E_BUG, operation, "%s missing", what);
         return false;
     }
-    if (cells.type->gguf_id != FAL_TYPE_F32 && cells.type->gguf_id != FAL_TYPE_F16) {
-        fal_queue_fail(q, FAL_E_BUG, operation, "%s of type %s, must be f16 or f32", what,
-                       cells.type->name);
+    const fal_type *type;
+    fal_error error;
+    if (fal_cell_type_find(&type, cells.type->name, a->head_dim, &error) != FAL_OK) {
+        fal_queue_fail(q, FAL_E_BUG, operation, "%s: %.200s", what, error.message);
         return false;
     }
     if (cells.n_cols != n_cols || cells.n_rows > INT32_MAX) {
@@ -207,9 +210,8 @@ static bool are_cells(fal_queue *q, const char *operation, const char *what, fal
 
 static bool is_segment(fal_queue *q, const char *operation, const fal_attention *a,
                        const fal_segment *s, int64_t n_tokens) {
-    int64_t n_cols = (int64_t)a->n_kv_heads * a->head_dim;
-    if (!are_cells(q, operation, "keys in the cells", s->keys, n_cols)
-        || !are_cells(q, operation, "values in the cells", s->values, n_cols))
+    if (!are_cells(q, operation, "keys in the cells", s->keys, a)
+        || !are_cells(q, operation, "values in the cells", s->values, a))
         return false;
     if (s->keys.type->gguf_id != s->values.type->gguf_id || s->keys.n_rows != s->values.n_rows) {
         fal_queue_fail(q, FAL_E_BUG, operation, "keys and values in the cells differ in kind");

@@ -11,7 +11,8 @@ typedef struct fal_queue fal_queue;
 /* Tokens of one timeline within a step: rows [first_token, first_token + n_tokens) of the step's activations stand at
  * positions position, position + 1, ... of the timeline and see the cells 0 to their own position. */
 typedef struct fal_segment {
-    fal_tensor keys, values; /* [n_context, n_kv_heads * head_dim] f16 or f32: this layer's cells */
+    fal_tensor keys,
+        values; /* [n_context, n_kv_heads * head_dim] of a cell type: this layer's cells */
     int64_t first_token, n_tokens;
     int64_t position;
 } fal_segment;

@@ -32,7 +32,8 @@ fal_tensor fal_step_scratch(fal_step *s, int64_t n_rows, int64_t n_cols) {
 static fal_tensor layer_cells(const fal_cache *cache, const char *base, const fal_params *p,
                               int layer) {
     int64_t n_cols = (int64_t)p->n_kv_heads * p->head_dim;
-    size_t row_bytes = (size_t)n_cols * (size_t)cache->type->bytes_per_block;
+    size_t row_bytes =
+        (size_t)(n_cols / cache->type->weights_per_block) * (size_t)cache->type->bytes_per_block;
     fal_tensor t = {
         .type = cache->type, .n_rows = cache->n_context, .n_cols = n_cols, .row_bytes = row_bytes};
     if (base)

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/cpu.h"
+#include "compute/cells.h"
 #include "model/forward.h"
 #include "runtime/session_watch.h"
 
@@ -43,10 +44,9 @@ struct fal_session {
 
 static fal_status choose_kv_type(const fal_model *model, const char *name, const fal_type **out,
                                  fal_error *err) {
-    *out = name ? fal_type_by_name(name) : fal_model_default_kv_type(model);
-    if (*out && ((*out)->gguf_id == FAL_TYPE_F16 || (*out)->gguf_id == FAL_TYPE_F32)) return FAL_OK;
-    return fal_fail(err, FAL_E_ARGUMENT, "kv type '%s': f16 and f32 are possible",
-                    name ? name : "");
+    if (name) return fal_cell_type_find(out, name, fal_model_params(model)->head_dim, err);
+    *out = fal_model_default_kv_type(model);
+    return FAL_OK;
 }
 
 static fal_status check_options(const fal_model *model, const fal_session_options *o,
@@ -67,9 +67,8 @@ static fal_status check_options(const fal_model *model, const fal_session_option
 
 static fal_status alloc_cache(fal_session *s, fal_error *err) {
     const fal_params *p = fal_model_params(s->model);
-    size_t row =
-               (size_t)p->n_kv_heads * (size_t)p->head_dim * (size_t)s->cache.type->bytes_per_block,
-           bytes;
+    size_t row, bytes;
+    FAL_TRY(fal_type_row_bytes(s->cache.type, (int64_t)p->n_kv_heads * p->head_dim, &row, err));
     if (!fal_multiply_size(row, (size_t)s->cache.n_context, &bytes)
         || !fal_multiply_size(bytes, (size_t)p->n_layers, &bytes))
         return fal_fail_memory(err, 0);

@@ -10,6 +10,8 @@ for type in f32 f16 bf16; do
 done
 "$FALCONER" inspect f32.gguf --context 1000 --kv-type f16 | sed -n '/^Memory/,/^$/p'
 "$FALCONER" inspect f16.gguf --kv-type f32 | sed -n '/^Memory/,/^$/p'
+"$FALCONER" inspect f16.gguf -c 1000 --kv-type q8_0 | sed -n '/^Memory/,/^$/p'
+"$FALCONER" score -m f16.gguf --verbose -c 1000 --kv-type q8_0 --ids 1 2>&1 >/dev/null | grep -o 'cache .* for 1000 tokens'
 "$FALCONER" inspect f16.gguf -c 100 --json | grep -o '"memory": .*\]'
 
 # What an architecture knows by itself needs no key: one head for keys and values here, all of them there.
@@ -18,6 +20,11 @@ for name in starcoder-like falcon-rw-like; do
     "$FALCONER" inspect "$MODEL" -c 10 | grep '^  10 '
     "$FALCONER" score -m "$MODEL" --verbose -c 10 --ids 1 2>&1 >/dev/null | grep -o 'cache .* for 10 tokens'
 done
+
+# A head of 16 numbers is half a block of q8_0.
+model falcon-rw-even
+try "$FALCONER" inspect "$MODEL" --kv-type q8_0
+try "$FALCONER" run -m "$MODEL" -p x --kv-type q8_0
 
 # Hostile sizes are shown at the bounds of what can be shown.
 need python3

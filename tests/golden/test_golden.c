@@ -20,10 +20,13 @@ typedef struct golden_case {
 static const golden_bounds exact = {1e-5, 2e-5, 2e-4, true};
 /* Weights rounded to 11 bits, or keys and values. */
 static const golden_bounds half_rounded = {4e-3, 1e-2, 5e-2, false};
+/* Keys and values rounded to 8 bits within their block: off by a 254th of its largest at most. */
+static const golden_bounds block_rounded = {2e-2, 2e-2, 2e-1, false};
 /* Weights rounded to 8 bits. */
 static const golden_bounds bf16_rounded = {2e-2, 5e-2, 4e-1, false};
 
 static const golden_bounds *bounds_of(const golden_case *c, const json_t *expected) {
+    if (c->kv_type && strcmp(c->kv_type, "q8_0") == 0) return &block_rounded;
     if (c->kv_type && strcmp(c->kv_type, "f16") == 0) return &half_rounded;
     /* A type that the checkpoint already has rounds nothing. */
     const char *stored = json_string_value(json_object_get(expected, "stored"));
@@ -142,6 +145,15 @@ static void add_case(case_list *list, CMUnitTestFunction test, const golden_mode
         (struct CMUnitTest){.name = c->name, .test_func = test, .initial_state = c};
 }
 
+/* Heads of 16 numbers are half a block of q8_0. */
+static bool has_whole_blocks(const golden_model *model) {
+    json_t *expected = golden_expected(model);
+    const json_t *settings = json_object_get(expected, "settings");
+    bool has = json_integer_value(json_object_get(settings, "head_dim")) % 32 == 0;
+    json_decref(expected);
+    return has;
+}
+
 static void add_models(case_list *list, const char *root, bool has_ref) {
     static golden_model models[GOLDEN_MAX_FOLDERS];
     size_t count = golden_find(root, models, GOLDEN_MAX_FOLDERS);
@@ -152,6 +164,8 @@ static void add_models(case_list *list, const char *root, bool has_ref) {
         add_case(list, test_model, &models[i], "f16", "cpu", "f32");
         add_case(list, test_model, &models[i], "bf16", "cpu", "f32");
         add_case(list, test_model, &models[i], "f32", "cpu", "f16");
+        if (has_whole_blocks(&models[i]))
+            add_case(list, test_model, &models[i], "f32", "cpu", "q8_0");
     }
 }
 

@@ -242,6 +242,8 @@ int main(void) {
     add_model("falcon-40b-like", "f16", "f32", N_FEW, "yarn");
     add_model("falcon-11b-like", "f32", "f16", N_FEW, NULL);
     add_model("falcon-180b-like", "bf16", "f16", N_FEW, NULL);
+    add_model("falcon-7b-like", "f16", "q8_0", N_FEW, NULL);
+    add_model("falcon-40b-like", "f16", "q8_0", N_FEW, NULL);
     add_model("falcon-rw-like", "f32", "f32", N_FEW, NULL);
     add_model("falcon-rw-even", "f32", "f32", N_TOKENS, NULL);
     add_model("starcoder-like", "f16", "f16", N_FEW, NULL);

@@ -1,6 +1,6 @@
 /* Attention over spans of cells, and the joining of two spans' parts, against softmax in double precision. */
-#include "base/half.h"
 #include "kernelcheck.h"
+#include "quant/type.h"
 
 #include <float.h>
 #include <math.h>
@@ -15,8 +15,9 @@ enum {
 
 /* The arguments of one call in plain arrays, and its results. */
 struct span {
-    int head_dim, n_queries, n_cells, gap; /* gap: numbers between the cells' rows */
-    bool is_f16, has_slope;
+    const fal_type *type;                  /* of the cells */
+    int head_dim, n_queries, n_cells, gap; /* gap: blocks of 32 bytes between the cells' rows */
+    bool has_slope;
     float scale;
     float query[MAX_QUERIES * MAX_DIM];
     float keys[MAX_CELLS * MAX_DIM], values[MAX_CELLS * MAX_DIM];
@@ -28,22 +29,34 @@ struct part {
     float sums[MAX_QUERIES * MAX_DIM], largest[MAX_QUERIES], total[MAX_QUERIES];
 };
 
-/* As the cache keeps it: rows of f16 or f32 with gaps that no kernel may rely on. */
+static size_t head_bytes(const struct span *s) {
+    return (size_t)(s->head_dim / s->type->weights_per_block) * (size_t)s->type->bytes_per_block;
+}
+
+static size_t row_bytes(const struct span *s) {
+    return head_bytes(s) + (size_t)s->gap * 32;
+}
+
+/* As the cache keeps it: rows of blocks with gaps that no kernel may rely on. */
 static fal_guarded cells_of(const struct span *s, const float *numbers, fal_placement placement) {
-    size_t width = s->is_f16 ? 2 : 4, row = (size_t)(s->head_dim + s->gap) * width;
-    size_t bytes = (size_t)(s->n_cells - 1) * row + (size_t)s->head_dim * width;
+    size_t bytes = (size_t)(s->n_cells - 1) * row_bytes(s) + head_bytes(s);
     fal_guarded g = fal_guarded_open(bytes, placement);
-    memset(g.data, 0xff, bytes); /* not a number, in both types */
-    for (int i = 0; i < s->n_cells * s->head_dim; i++) {
-        unsigned char *at =
-            g.data + (size_t)(i / s->head_dim) * row + (size_t)(i % s->head_dim) * width;
-        uint16_t half = fal_f16_from_f32(numbers[i]);
-        if (s->is_f16)
-            memcpy(at, &half, sizeof half);
-        else
-            memcpy(at, &numbers[i], sizeof numbers[i]);
-    }
+    memset(g.data, 0xff, bytes); /* not a number in f16 and f32 */
+    for (int cell = 0; cell < s->n_cells; cell++)
+        s->type->encode(numbers + cell * s->head_dim, NULL, g.data + (size_t)cell * row_bytes(s),
+                        s->head_dim / s->type->weights_per_block);
     return g;
+}
+
+/* Replaces numbers by what cells of the type hold of them. */
+static void round_to_cells(const struct span *s, float *numbers) {
+    for (int cell = 0; cell < s->n_cells; cell++) {
+        float *row = numbers + cell * s->head_dim;
+        unsigned char blocks[MAX_DIM * sizeof(float)];
+        int64_t n_blocks = s->head_dim / s->type->weights_per_block;
+        s->type->encode(row, NULL, blocks, n_blocks);
+        s->type->decode(blocks, row, n_blocks);
+    }
 }
 
 static fal_guarded copy(const void *bytes, size_t n, fal_placement placement) {
@@ -72,11 +85,10 @@ static void run(fal_kernelcheck *c, const struct span *s, int first, int n, fal_
     fal_guarded sums = fal_guarded_open(count * (size_t)stride * sizeof(float), placement);
     fal_guarded largest = fal_guarded_open(count * sizeof(float), placement);
     fal_guarded total = fal_guarded_open(count * sizeof(float), placement);
-    size_t row_bytes = (dim + (size_t)s->gap) * (s->is_f16 ? 2 : 4);
     fal_attend_span call = {.keys = keys.data,
                             .values = values.data,
-                            .key_bytes = row_bytes,
-                            .value_bytes = row_bytes,
+                            .key_bytes = row_bytes(s),
+                            .value_bytes = row_bytes(s),
                             .head_dim = s->head_dim,
                             .n_queries = n,
                             .n_cells = s->n_cells,
@@ -105,10 +117,6 @@ static void run(fal_kernelcheck *c, const struct span *s, int first, int n, fal_
     free(scratch);
 }
 
-static double number_of(const struct span *s, float number) {
-    return s->is_f16 ? (double)fal_f32_from_f16(fal_f16_from_f32(number)) : (double)number;
-}
-
 /* One query in double. The weights' relative error is the scores' absolute one, plus that of the exponential. */
 static void compare_query(fal_kernelcheck *c, const struct span *s, int q,
                           const struct part *part) {
@@ -118,8 +126,8 @@ static void compare_query(fal_kernelcheck *c, const struct span *s, int q,
     for (int cell = 0; cell < n; cell++) {
         double score = 0.0, magnitude = 0.0;
         for (int i = 0; i < s->head_dim; i++) {
-            double term = (double)s->query[q * s->head_dim + i]
-                          * number_of(s, s->keys[cell * s->head_dim + i]);
+            double term =
+                (double)s->query[q * s->head_dim + i] * (double)s->keys[cell * s->head_dim + i];
             score += term;
             magnitude += fabs(term);
         }
@@ -143,8 +151,7 @@ static void compare_query(fal_kernelcheck *c, const struct span *s, int q,
     for (int i = 0; i < s->head_dim; i++) {
         double sum = 0.0, magnitude = 0.0, actual = (double)part->sums[q * MAX_DIM + i];
         for (int cell = 0; cell < n; cell++) {
-            double term =
-                exp(scores[cell] - largest) * number_of(s, s->values[cell * s->head_dim + i]);
+            double term = exp(scores[cell] - largest) * (double)s->values[cell * s->head_dim + i];
             sum += term;
             magnitude += fabs(term);
         }
@@ -158,6 +165,8 @@ static void fill(fal_kernelcheck *c, struct span *s, fal_inputs inputs) {
     int n_cells = s->n_cells, n_queries = s->n_queries;
     kernelcheck_fill(c, inputs, s->keys, (int64_t)n_cells * s->head_dim);
     kernelcheck_fill(c, FAL_INPUT_NOISE, s->values, (int64_t)n_cells * s->head_dim);
+    round_to_cells(s, s->keys);
+    round_to_cells(s, s->values);
     kernelcheck_fill(c, FAL_INPUT_NOISE, s->query, (int64_t)n_queries * s->head_dim);
     s->scale = 1.0f / sqrtf((float)s->head_dim);
     for (int q = 0; q < n_queries; q++) {
@@ -188,13 +197,14 @@ void check_fal_attend_kernel(fal_kernelcheck *c) {
     static const int queries[] = {1, 2, 5, 8, MAX_QUERIES};
     static struct span s;
     static struct part part;
-    s.is_f16 = strcmp(c->kernel, "attend_f16") == 0;
+    s.type = fal_type_by_name(c->kernel + strlen("attend_"));
     for (int turn = 0; turn < 6 * 9 * 5; turn++) {
         fal_inputs inputs = turn % 7 == 3 ? FAL_INPUT_SPIKES : FAL_INPUT_NOISE;
         s.head_dim = dims[turn % 6];
+        if (s.head_dim % s.type->weights_per_block != 0) s.head_dim = s.type->weights_per_block;
         s.n_cells = cells[turn / 6 % 9];
         s.n_queries = queries[turn / 54];
-        s.gap = turn % 3 * 8;
+        s.gap = turn % 3;
         s.has_slope = turn % 2 != 0;
         kernelcheck_case(c, "%d queries of %d over %d cells, %s%s", s.n_queries, s.head_dim,
                          s.n_cells, kernelcheck_input_name(inputs), s.has_slope ? ", slope" : "");

@@ -59,6 +59,13 @@ fal_encode_kernel *fal_kernel_set_encoder(const fal_kernel_set *set, const char 
     return kernel;
 }
 
+fal_attend_kernel *fal_kernel_set_attend(const fal_kernel_set *set, const char *type_name) {
+    fal_attend_kernel *kernel = NULL;
+    const void *member = find_member(set, "attend", type_name);
+    if (member) memcpy(&kernel, member, sizeof kernel);
+    return kernel;
+}
+
 fal_quantize_kernel *fal_kernel_set_quantizer(const fal_kernel_set *set, const char *type_name) {
     fal_quantize_kernel *kernel = NULL;
     const void *member = find_member(set, "quantize", type_name);

@@ -60,7 +60,7 @@ enum {
 
 typedef struct fal_attend_span {
     const void *keys,
-        *values; /* the span's first cell of this kv head; [n_cells, head_dim] f16 or f32 */
+        *values; /* the span's first cell of this kv head; [n_cells, head_dim] of the kernel's type */
     size_t key_bytes, value_bytes; /* from one cell to the next */
     int head_dim, n_queries;
     int n_cells;        /* 1 to FAL_ATTEND_SPAN: cells that may be read */
@@ -196,6 +196,9 @@ fal_matmul_kernel *fal_kernel_set_matmul(const fal_kernel_set *set, const char *
 
 /* What turns f32 rows into this type of activations; NULL: none, as for f32. */
 fal_encode_kernel *fal_kernel_set_encoder(const fal_kernel_set *set, const char *type_name);
+
+/* Attention over cells of this type (compute/cells.h). */
+fal_attend_kernel *fal_kernel_set_attend(const fal_kernel_set *set, const char *type_name);
 
 /* What turns weights into blocks of this type; NULL: none, as for f32. */
 fal_quantize_kernel *fal_kernel_set_quantizer(const fal_kernel_set *set, const char *type_name);

@@ -27,6 +27,7 @@ typedef struct segment_cut {
     int64_t tokens_per_block;
     int n_head_blocks, heads_per_block;
     int64_t n_spans; /* that are items; 1 when an item walks over all its spans */
+    fal_attend_kernel *attend;
 } segment_cut;
 
 typedef struct attention_work {
@@ -140,9 +141,9 @@ static void pack_queries(const attention_work *work, const item *it, const workp
 }
 
 static const void *cell_of(const fal_attention *a, fal_tensor cells, int64_t cell, int kv_head) {
-    size_t bytes = (size_t)cells.type->bytes_per_block;
+    int64_t n_blocks = (int64_t)kv_head * a->head_dim / cells.type->weights_per_block;
     return (const char *)cells.data + (size_t)cell * cells.row_bytes
-           + (size_t)kv_head * (size_t)a->head_dim * bytes;
+           + (size_t)n_blocks * (size_t)cells.type->bytes_per_block;
 }
 
 static void attend_span(const attention_work *work, const item *it, const workplace *p,
@@ -179,10 +180,7 @@ static void attend_span(const attention_work *work, const item *it, const workpl
         .total = total,
         .scratch = p->scratch,
     };
-    if (s->keys.type->gguf_id == FAL_TYPE_F16)
-        work->kernels->attend_f16(&call);
-    else
-        work->kernels->attend_f32(&call);
+    it->cut->attend(&call);
 }
 
 /* Where no cell had any weight the sums are zero and remain so. */
@@ -286,6 +284,7 @@ static void cut_by_tokens(attention_work *work) {
     work->most_queries = most;
     for (int i = 0; i < a->n_segments; i++) {
         segment_cut *cut = &work->cuts[i];
+        cut->attend = fal_kernel_set_attend(work->kernels, a->segments[i].keys.type->name);
         cut->n_head_blocks = (int)divide_up(heads, most);
         cut->heads_per_block = (int)divide_up(heads, cut->n_head_blocks);
         cut->n_head_blocks = (int)divide_up(heads, cut->heads_per_block);

@@ -41,15 +41,11 @@ static void close_scene(scene *s) {
 }
 
 static double number_at(fal_tensor cells, int cell, int column) {
+    float numbers[32]; /* of the column's block */
+    int block = column / cells.type->weights_per_block;
     const char *row = row_of(cells, cell);
-    if (cells.type->gguf_id == FAL_TYPE_F16) {
-        uint16_t half;
-        memcpy(&half, row + 2 * column, sizeof half);
-        return (double)fal_f32_from_f16(half);
-    }
-    float value;
-    memcpy(&value, row + 4 * column, sizeof value);
-    return (double)value;
+    cells.type->decode(row + block * cells.type->bytes_per_block, numbers, 1);
+    return (double)numbers[column % cells.type->weights_per_block];
 }
 
 /* out [head_dim] of one token's head; *size: the weighted mean of the values' sizes, what errors are relative to;
@@ -134,22 +130,26 @@ static void check_everywhere(scene *s) {
 }
 
 static const layout layouts[] = {
-    {1,  1, 64,  0,    1,   "f16", false},
-    {1,  1, 64,  0,    1,   "f32", true },
-    {71, 1, 64,  0,    5,   "f16", false}, /* Falcon-7B */
-    {71, 1, 64,  700,  2,   "f16", false},
-    {16, 2, 64,  250,  40,  "f16", false}, /* groups as Falcon-40B's, across a span's end */
-    {12, 3, 128, 60,   70,  "f16", false}, /* groups as Falcon-11B's */
-    {12, 3, 128, 60,   70,  "f32", true },
-    {5,  5, 64,  0,    150, "f16", true }, /* as Falcon-RW */
-    {4,  4, 16,  509,  9,   "f32", true },
-    {6,  2, 80,  100,  3,   "f16", false},
-    {3,  1, 10,  70,   4,   "f32", false}, /* no multiple of eight */
-    {4,  2, 2,   31,   33,  "f16", true },
-    {2,  1, 256, 90,   2,   "f16", false},
-    {29, 1, 64,  1022, 4,   "f16", false},
-    {2,  1, 64,  2999, 1,   "f16", false},
-    {2,  2, 64,  2996, 4,   "f32", true },
+    {1,  1, 64,  0,    1,   "f16",  false},
+    {1,  1, 64,  0,    1,   "f32",  true },
+    {71, 1, 64,  0,    5,   "f16",  false}, /* Falcon-7B */
+    {71, 1, 64,  700,  2,   "f16",  false},
+    {16, 2, 64,  250,  40,  "f16",  false}, /* groups as Falcon-40B's, across a span's end */
+    {12, 3, 128, 60,   70,  "f16",  false}, /* groups as Falcon-11B's */
+    {12, 3, 128, 60,   70,  "f32",  true },
+    {5,  5, 64,  0,    150, "f16",  true }, /* as Falcon-RW */
+    {4,  4, 16,  509,  9,   "f32",  true },
+    {6,  2, 80,  100,  3,   "f16",  false},
+    {3,  1, 10,  70,   4,   "f32",  false}, /* no multiple of eight */
+    {4,  2, 2,   31,   33,  "f16",  true },
+    {2,  1, 256, 90,   2,   "f16",  false},
+    {29, 1, 64,  1022, 4,   "f16",  false},
+    {2,  1, 64,  2999, 1,   "f16",  false},
+    {2,  2, 64,  2996, 4,   "f32",  true },
+    {71, 1, 64,  700,  2,   "q8_0", false},
+    {16, 2, 64,  250,  40,  "q8_0", false},
+    {12, 3, 128, 60,   70,  "q8_0", true },
+    {3,  1, 32,  1022, 4,   "q8_0", false},
 };
 
 enum {
@@ -318,11 +318,12 @@ static void never_depends_on_how_a_prompt_is_cut(void **state) {
     (void)state;
     fal_random random = fal_random_seeded(8, 0);
     const layout cases[] = {
-        {14, 1, 64,  0, 530, "f16", false},
-        {6,  2, 128, 0, 300, "f32", true },
-        {3,  3, 10,  0, 270, "f16", true },
+        {14, 1, 64,  0, 530, "f16",  false},
+        {6,  2, 128, 0, 300, "f32",  true },
+        {3,  3, 10,  0, 270, "f16",  true },
+        {6,  2, 64,  0, 300, "q8_0", false},
     };
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         layout l = cases[i];
         scene s;
         open_scene(&s, l, &random, 1.0);

@@ -442,21 +442,23 @@ static void rope_turns_by_the_difference_of_positions(void **state) {
 static void store_writes_its_cells_and_no_other(void **state) {
     (void)state;
     fal_random random = fal_random_seeded(10, 0);
-    const char *types[] = {"f16", "f32"};
-    for (int i = 0; i < 2; i++) {
-        fal_tensor keys = random_matrix("f32", 6, 30, &random);
-        fal_tensor values = random_matrix("f32", 6, 30, &random);
+    const char *types[] = {"f16", "f32", "q8_0"};
+    for (int i = 0; i < 3; i++) {
+        int head_dim = i < 2 ? 10 : 32, n_cols = 3 * head_dim;
+        fal_tensor keys = random_matrix("f32", 6, n_cols, &random);
+        fal_tensor values = random_matrix("f32", 6, n_cols, &random);
         fal_tensor cells[4], expected[4];
         for (int k = 0; k < 4; k++) {
-            cells[k] = random_matrix(types[i], 9, 30, &random);
+            cells[k] = random_matrix(types[i], 9, n_cols, &random);
             expected[k] = copy_of(cells[k]);
         }
         for (int t = 0; t < 6; t++) { /* two tokens at 7 of the first, four at 0 of the second */
             int first = t < 2 ? 0 : 2, cell = t < 2 ? 7 + t : t - 2;
+            int64_t n_blocks = n_cols / cells[0].type->weights_per_block;
             cells[0].type->encode(fal_tensor_f32_row(keys, t), NULL, row_of(expected[first], cell),
-                                  30);
+                                  n_blocks);
             cells[0].type->encode(fal_tensor_f32_row(values, t), NULL,
-                                  row_of(expected[first + 1], cell), 30);
+                                  row_of(expected[first + 1], cell), n_blocks);
         }
         for (int level = -1; level < n_levels(); level++) {
             opened o = level < 0 ? open_ref() : open_cpu((fal_cpu_level)level, 2);
@@ -467,7 +469,7 @@ static void store_writes_its_cells_and_no_other(void **state) {
                 {own[0], own[1], 0, 2, 7},
                 {own[2], own[3], 2, 4, 0}
             };
-            fal_attention a = {segments, 2, 6, 3, 10, 1.0f, NULL};
+            fal_attention a = {segments, 2, 6, 3, head_dim, 1.0f, NULL};
             o.q->ops->store(o.q, &a, keys, values);
             for (int k = 0; k < 4; k++) {
                 check_same_bits(expected[k], own[k], types[i]);

@@ -5,6 +5,7 @@
 #include "base/half.h"
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/portable/exp.h"
+#include "quant/q8_0.h"
 
 #include <math.h>
 #include <string.h>
@@ -23,6 +24,12 @@ static float f16_at(const char *row, int i) {
     uint16_t half;
     memcpy(&half, row + (size_t)i * sizeof half, sizeof half);
     return fal_f32_from_f16(half);
+}
+
+static float q8_0_at(const char *row, int i) {
+    struct fal_q8_0 block;
+    memcpy(&block, row + (size_t)(i / 32) * sizeof block, sizeof block);
+    return fal_q8_0_weight(&block, i % 32);
 }
 
 static float f32_at(const char *row, int i) {
@@ -112,6 +119,10 @@ static inline void attend(const fal_attend_span *s, float (*at)(const char *row,
 
 void fal_attend_f16_portable(const fal_attend_span *span) {
     attend(span, f16_at);
+}
+
+void fal_attend_q8_0_portable(const fal_attend_span *span) {
+    attend(span, q8_0_at);
 }
 
 void fal_attend_f32_portable(const fal_attend_span *span) {

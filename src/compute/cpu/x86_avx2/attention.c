@@ -6,9 +6,12 @@
 #include "base/half.h"
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/x86_avx2/exp_avx2.h"
+#include "quant/q8_0.h"
 
 #include <math.h>
 #include <string.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 enum {
     TILE = FAL_ATTEND_TILE,
@@ -22,20 +25,49 @@ typedef struct attend_tile {
     float *weights;     /* [ROWS, TILE]: scores of a block of queries, then their weights */
 } attend_tile;
 
-static inline __m256 load_eight(const char *numbers, bool is_half) {
-    if (is_half) return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)numbers));
-    return _mm256_loadu_ps((const float *)(const void *)numbers);
+/* Numbers of a head's row as f32: i is a multiple of 8 where eight are loaded. The kernels differ in nothing else. */
+typedef struct cell_format {
+    __m256 (*load_eight)(const char *row, int i);
+    float (*load_one)(const char *row, int i);
+    int numbers_per_block;
+    size_t bytes_per_block;
+} cell_format;
+
+ALWAYS_INLINE __m256 load_eight_f32(const char *row, int i) {
+    return _mm256_loadu_ps((const float *)(const void *)row + i);
 }
 
-static inline float load_one(const char *number, bool is_half) {
-    if (!is_half) {
-        float value;
-        memcpy(&value, number, sizeof value);
-        return value;
-    }
+ALWAYS_INLINE float load_one_f32(const char *row, int i) {
+    float value;
+    memcpy(&value, row + (size_t)i * sizeof value, sizeof value);
+    return value;
+}
+
+ALWAYS_INLINE __m256 load_eight_f16(const char *row, int i) {
+    const void *numbers = row + (size_t)i * sizeof(uint16_t);
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)numbers));
+}
+
+ALWAYS_INLINE float load_one_f16(const char *row, int i) {
     uint16_t half;
-    memcpy(&half, number, sizeof half);
+    memcpy(&half, row + (size_t)i * sizeof half, sizeof half);
     return fal_f32_from_f16(half);
+}
+
+ALWAYS_INLINE __m256 load_eight_q8_0(const char *row, int i) {
+    const char *block = row + (size_t)(i / 32) * sizeof(struct fal_q8_0);
+    const void *codes = block + offsetof(struct fal_q8_0, q) + i % 32;
+    uint16_t d;
+    memcpy(&d, block, sizeof d);
+    __m256 scale = _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(d)));
+    __m128i eight = _mm_loadl_epi64((const __m128i *)codes);
+    return _mm256_mul_ps(scale, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight)));
+}
+
+ALWAYS_INLINE float load_one_q8_0(const char *row, int i) {
+    struct fal_q8_0 block;
+    memcpy(&block, row + (size_t)(i / 32) * sizeof block, sizeof block);
+    return fal_q8_0_weight(&block, i % 32);
 }
 
 static inline void transpose_eight(__m256 *r) {
@@ -57,9 +89,8 @@ static inline void transpose_eight(__m256 *r) {
     }
 }
 
-static inline void load_keys(const fal_attend_span *s, const attend_tile *tile,
-                             const bool is_half) {
-    size_t bytes = is_half ? sizeof(uint16_t) : sizeof(float);
+ALWAYS_INLINE void load_keys(const fal_attend_span *s, const attend_tile *tile,
+                             const cell_format format) {
     for (int cell = 0; cell < TILE; cell += 8) {
         int n = tile->n_cells - cell;
         const char *keys = (const char *)s->keys + (size_t)(tile->first + cell) * s->key_bytes;
@@ -67,8 +98,8 @@ static inline void load_keys(const fal_attend_span *s, const attend_tile *tile,
         for (; i + 8 <= s->head_dim; i += 8) {
             __m256 rows[8];
             for (int row = 0; row < 8; row++) {
-                const char *from = keys + (size_t)row * s->key_bytes + (size_t)i * bytes;
-                rows[row] = row < n ? load_eight(from, is_half) : _mm256_setzero_ps();
+                const char *from = keys + (size_t)row * s->key_bytes;
+                rows[row] = row < n ? format.load_eight(from, i) : _mm256_setzero_ps();
             }
             transpose_eight(rows);
             for (int row = 0; row < 8; row++)
@@ -76,25 +107,24 @@ static inline void load_keys(const fal_attend_span *s, const attend_tile *tile,
         }
         for (; i < s->head_dim; i++) {
             for (int row = 0; row < 8; row++) {
-                const char *from = keys + (size_t)row * s->key_bytes + (size_t)i * bytes;
+                const char *from = keys + (size_t)row * s->key_bytes;
                 tile->keys[(int64_t)i * TILE + cell + row] =
-                    row < n ? load_one(from, is_half) : 0.0f;
+                    row < n ? format.load_one(from, i) : 0.0f;
             }
         }
     }
 }
 
-static inline void load_values(const fal_attend_span *s, const attend_tile *tile,
-                               const bool is_half) {
-    size_t bytes = is_half ? sizeof(uint16_t) : sizeof(float);
+ALWAYS_INLINE void load_values(const fal_attend_span *s, const attend_tile *tile,
+                               const cell_format format) {
     for (int cell = 0; cell < tile->n_cells; cell++) {
         const char *from = (const char *)s->values + (size_t)(tile->first + cell) * s->value_bytes;
         float *to = tile->values + cell * s->sums_stride;
         int i = 0;
         for (; i + 8 <= s->head_dim; i += 8)
-            _mm256_store_ps(to + i, load_eight(from + (size_t)i * bytes, is_half));
+            _mm256_store_ps(to + i, format.load_eight(from, i));
         for (; i < s->head_dim; i++)
-            to[i] = load_one(from + (size_t)i * bytes, is_half);
+            to[i] = format.load_one(from, i);
         for (; i < s->sums_stride; i++)
             to[i] = 0.0f;
     }
@@ -264,7 +294,7 @@ static void attend_block(const fal_attend_span *s, const attend_tile *tile, int 
     }
 }
 
-static inline void attend(const fal_attend_span *s, const bool is_half) {
+ALWAYS_INLINE void attend(const fal_attend_span *s, const cell_format format) {
     memset(s->sums, 0, (size_t)(s->n_queries * s->sums_stride) * sizeof *s->sums);
     for (int q = 0; q < s->n_queries; q++) {
         s->largest[q] = -INFINITY;
@@ -273,7 +303,7 @@ static inline void attend(const fal_attend_span *s, const bool is_half) {
     attend_tile tile = {.keys = s->scratch};
     tile.values = tile.keys + (int64_t)TILE * s->head_dim;
     tile.weights = tile.values + TILE * s->sums_stride;
-    size_t row_bytes = (size_t)s->head_dim * (is_half ? sizeof(uint16_t) : sizeof(float));
+    size_t row_bytes = (size_t)(s->head_dim / format.numbers_per_block) * format.bytes_per_block;
     int q = 0;
     for (; tile.first < s->n_cells; tile.first += TILE) {
         tile.n_cells = s->n_cells - tile.first < TILE ? s->n_cells - tile.first : TILE;
@@ -284,9 +314,9 @@ static inline void attend(const fal_attend_span *s, const bool is_half) {
         int next_end = end + TILE < s->n_cells ? end + TILE : s->n_cells;
         if (tile.first == 0) prefetch_cells(s->keys, s->key_bytes, 0, end, row_bytes);
         prefetch_cells(s->values, s->value_bytes, tile.first, end, row_bytes);
-        load_keys(s, &tile, is_half);
+        load_keys(s, &tile, format);
         prefetch_cells(s->keys, s->key_bytes, end, next_end, row_bytes);
-        load_values(s, &tile, is_half);
+        load_values(s, &tile, format);
         for (int block = q; block < s->n_queries; block += ROWS) {
             int n_rows = s->n_queries - block < ROWS ? s->n_queries - block : ROWS;
             attend_block(s, &tile, block, n_rows);
@@ -295,11 +325,15 @@ static inline void attend(const fal_attend_span *s, const bool is_half) {
 }
 
 void fal_attend_f16_avx2(const fal_attend_span *span) {
-    attend(span, true);
+    attend(span, (cell_format){load_eight_f16, load_one_f16, 1, sizeof(uint16_t)});
+}
+
+void fal_attend_q8_0_avx2(const fal_attend_span *span) {
+    attend(span, (cell_format){load_eight_q8_0, load_one_q8_0, 32, sizeof(struct fal_q8_0)});
 }
 
 void fal_attend_f32_avx2(const fal_attend_span *span) {
-    attend(span, false);
+    attend(span, (cell_format){load_eight_f32, load_one_f32, 1, sizeof(float)});
 }
 
 void fal_attend_join_avx2(float *sums, float *largest, float *total, const float *more_sums,

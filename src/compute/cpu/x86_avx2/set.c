@@ -39,6 +39,7 @@ const fal_kernel_set fal_kernels_x86_avx2 = {
     .rope_row = fal_rope_row_avx2,
     .f16_from_f32 = fal_f16_from_f32_avx2,
     .attend_f16 = fal_attend_f16_avx2,
+    .attend_q8_0 = fal_attend_q8_0_avx2,
     .attend_f32 = fal_attend_f32_avx2,
     .attend_join = fal_attend_join_avx2,
     .multiply_tile = fal_multiply_tile_avx2,
