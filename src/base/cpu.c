@@ -14,7 +14,8 @@
 #    include <cpuid.h>
 #endif
 
-static const char *const level_names[] = {[FAL_CPU_PORTABLE] = "portable", [FAL_CPU_AVX2] = "avx2"};
+static const char *const level_names[] = {
+    [FAL_CPU_PORTABLE] = "portable", [FAL_CPU_AVX2] = "avx2", [FAL_CPU_AVX512] = "avx512"};
 
 static pthread_once_t level_once = PTHREAD_ONCE_INIT;
 static fal_cpu_level level_found;
@@ -25,10 +26,16 @@ static fal_cpu_level ask_processor(void) {
     unsigned eax, ebx, ecx = 0, edx;
     __builtin_cpu_init();
     bool has_f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx >> 29 & 1u);
-    if (has_f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return FAL_CPU_AVX2;
-#endif
+    if (!has_f16c || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return FAL_CPU_PORTABLE;
+    /* All that the set is compiled with; the built-in asks the system, too, whether it keeps the wide registers. */
+    bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+                      && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
+                      && __builtin_cpu_supports("avx512vnni");
+    return has_avx512 ? FAL_CPU_AVX512 : FAL_CPU_AVX2;
+#else
     return FAL_CPU_PORTABLE;
+#endif
 }
 
 void fal_spin_pause(void) {

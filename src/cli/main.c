@@ -66,8 +66,9 @@ static void check_variable(const char *name, const char *const *words) {
 }
 
 static void check_environment(void) {
-    const char *const levels[] = {fal_cpu_level_name(FAL_CPU_PORTABLE),
-                                  fal_cpu_level_name(FAL_CPU_AVX2), NULL};
+    const char *levels[FAL_CPU_LEVELS + 1] = {NULL};
+    for (int level = 0; level < FAL_CPU_LEVELS; level++)
+        levels[level] = fal_cpu_level_name((fal_cpu_level)level);
     const char *const events[] = {"warning", "info", "debug", NULL};
     check_variable("FALCONER_CPU", levels);
     check_variable("FALCONER_LOG", events);

@@ -103,7 +103,7 @@ static void print_commands(FILE *stream) {
 static void print_environment(FILE *stream) {
     fputs(
         ".Sh ENVIRONMENT\n.Bl -tag -width FALCONER_CPU\n"
-        ".It Ev FALCONER_CPU\nThe highest level of processor that is made use of: portable or avx2.\n"
+        ".It Ev FALCONER_CPU\nThe highest level of processor that is made use of: portable, avx2 or avx512.\n"
         ".It Ev FALCONER_LOG\nHow much is told on standard error: warning, info or debug.\n"
         ".It Ev NO_COLOR\nIf set and not empty, no colours.\n"
         ".It Ev XDG_STATE_HOME\nWhere the history of\n.Cm chat\nis kept, in a folder falconer; "

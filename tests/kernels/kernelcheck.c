@@ -124,6 +124,23 @@ static long check_row(int row, const fal_kernel_set *set, uint64_t seed, long *n
     return c.n_failures;
 }
 
+/* The sets of the levels up to `most`, from portable up; tells which of the build's sets lie above it. */
+static int find_sets(fal_cpu_level most, const fal_kernel_set **sets, bool is_told) {
+    int n = 1;
+    const fal_kernel_set *last = sets[0] = fal_kernel_set_for(FAL_CPU_PORTABLE);
+    for (int level = FAL_CPU_PORTABLE + 1; level < FAL_CPU_LEVELS; level++) {
+        const fal_kernel_set *set = fal_kernel_set_for((fal_cpu_level)level);
+        if (set == last) continue; /* none of its own */
+        last = set;
+        if (level <= (int)most)
+            sets[n++] = set;
+        else if (is_told)
+            printf("kernelcheck: set %s skipped, it is above level %s\n", set->name,
+                   fal_cpu_level_name(most));
+    }
+    return n;
+}
+
 static int usage(void) {
     fprintf(stderr, "usage: kernelcheck [--seed N] [--filter NAME] [--bench]\n");
     return 2;
@@ -144,17 +161,18 @@ int main(int argc, char **argv) {
         else
             return usage();
     }
-    const fal_kernel_set *sets[2] = {&fal_kernels_portable,
-                                     fal_kernel_set_for(fal_cpu_level_get())};
-    int n_sets = sets[0] == sets[1] ? 1 : 2;
+    const fal_kernel_set *sets[FAL_CPU_LEVELS];
+    int n_sets = find_sets(fal_cpu_level_get(), sets, !is_bench);
     if (is_bench) {
         kernelcheck_bench(sets, n_sets, filter);
         return 0;
     }
     signal(SIGSEGV, on_fault);
     signal(SIGBUS, on_fault);
-    printf("kernelcheck: seed %llu, sets: portable%s%s\n", (unsigned long long)seed,
-           n_sets > 1 ? ", " : "", n_sets > 1 ? sets[1]->name : "");
+    printf("kernelcheck: seed %llu, sets:", (unsigned long long)seed);
+    for (int i = 0; i < n_sets; i++)
+        printf("%s %s", i ? "," : "", sets[i]->name);
+    printf("\n");
     fflush(stdout);
     long n_cases = 0, n_failures = 0, n_kernels = 0;
     for (int row = 0; row < N_ROWS; row++) {

@@ -1,7 +1,7 @@
 /* The cpu column: what its device and its queues hold, and its operations.
  *
  * Operations cut their work among the pool's threads and call the inner kernels of the device's set; the kernels
- * themselves live in portable/ and x86_avx2/. */
+ * themselves live in portable/, x86_avx2/ and x86_avx512/. */
 #ifndef FAL_COMPUTE_CPU_CPU_H
 #define FAL_COMPUTE_CPU_CPU_H
 

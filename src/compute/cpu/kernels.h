@@ -206,12 +206,14 @@ fal_quantize_kernel *fal_kernel_set_quantizer(const fal_kernel_set *set, const c
 /* Every kernel of every set; a set defines what it has. */
 #define FAL_KERNEL(name, signature, meaning) \
     extern signature fal_##name##_portable;  \
-    extern signature fal_##name##_avx2;
+    extern signature fal_##name##_avx2;      \
+    extern signature fal_##name##_avx512;
 #include "compute/cpu/kernels.def"
 #undef FAL_KERNEL
 
 /* The sets, one folder each; only those that the build took are defined. */
 extern const fal_kernel_set fal_kernels_portable;
 extern const fal_kernel_set fal_kernels_x86_avx2;
+extern const fal_kernel_set fal_kernels_x86_avx512;
 
 #endif

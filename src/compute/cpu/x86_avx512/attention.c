@@ -1,0 +1,306 @@
+/* Attention of queries over one span of cells with AVX-512.
+ *
+ * Cells pass in tiles: a tile's keys are turned and its values copied as f32, once for all queries. Scores and sums are
+ * then products of small matrices, a few queries by four vectors in registers. Every number is added up in one lane, in
+ * the order of dimensions or cells, so that the cut into blocks of queries never shows in a result. */
+#include "base/half.h"
+#include "compute/cpu/kernels.h"
+#include "compute/cpu/x86_avx512/exp_avx512.h"
+#include "compute/cpu/x86_avx512/lanes.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum {
+    TILE = FAL_ATTEND_TILE,
+    VECTORS = TILE / LANES,
+    ROWS = 6 /* queries of a block: 24 sums leave registers for the operands */
+};
+
+typedef struct attend_tile {
+    int first, n_cells; /* within the span */
+    float *keys;        /* [head_dim, TILE]; zero behind n_cells */
+    float *values;      /* [n_cells, sums_stride]; zero behind head_dim */
+    float *weights;     /* [ROWS, TILE]: scores of a block of queries, then their weights */
+} attend_tile;
+
+static inline __m256 load_eight(const char *numbers, bool is_half) {
+    if (is_half) return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)numbers));
+    return _mm256_loadu_ps((const float *)(const void *)numbers);
+}
+
+/* Those that `left` names, zeros elsewhere. */
+static inline __m512 load_some(const char *numbers, bool is_half, __mmask16 left) {
+    if (is_half) return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(left, numbers));
+    return _mm512_maskz_loadu_ps(left, numbers);
+}
+
+static inline float load_one(const char *number, bool is_half) {
+    if (!is_half) {
+        float value;
+        memcpy(&value, number, sizeof value);
+        return value;
+    }
+    uint16_t half;
+    memcpy(&half, number, sizeof half);
+    return fal_f32_from_f16(half);
+}
+
+static inline void transpose_eight(__m256 *r) {
+    __m256 a[8], b[8];
+    for (int i = 0; i < 4; i++) {
+        a[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        a[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        const __m256 *from = a + 4 * i;
+        b[4 * i] = _mm256_shuffle_ps(from[0], from[2], _MM_SHUFFLE(1, 0, 1, 0));
+        b[4 * i + 1] = _mm256_shuffle_ps(from[0], from[2], _MM_SHUFFLE(3, 2, 3, 2));
+        b[4 * i + 2] = _mm256_shuffle_ps(from[1], from[3], _MM_SHUFFLE(1, 0, 1, 0));
+        b[4 * i + 3] = _mm256_shuffle_ps(from[1], from[3], _MM_SHUFFLE(3, 2, 3, 2));
+    }
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+    }
+}
+
+static inline void load_keys(const fal_attend_span *s, const attend_tile *tile,
+                             const bool is_half) {
+    size_t bytes = is_half ? sizeof(uint16_t) : sizeof(float);
+    for (int cell = 0; cell < TILE; cell += 8) {
+        int n = tile->n_cells - cell;
+        const char *keys = (const char *)s->keys + (size_t)(tile->first + cell) * s->key_bytes;
+        int i = 0;
+        for (; i + 8 <= s->head_dim; i += 8) {
+            __m256 rows[8];
+            for (int row = 0; row < 8; row++) {
+                const char *from = keys + (size_t)row * s->key_bytes + (size_t)i * bytes;
+                rows[row] = row < n ? load_eight(from, is_half) : _mm256_setzero_ps();
+            }
+            transpose_eight(rows);
+            for (int row = 0; row < 8; row++)
+                _mm256_store_ps(tile->keys + (int64_t)(i + row) * TILE + cell, rows[row]);
+        }
+        for (; i < s->head_dim; i++) {
+            for (int row = 0; row < 8; row++) {
+                const char *from = keys + (size_t)row * s->key_bytes + (size_t)i * bytes;
+                tile->keys[(int64_t)i * TILE + cell + row] =
+                    row < n ? load_one(from, is_half) : 0.0f;
+            }
+        }
+    }
+}
+
+static inline void load_values(const fal_attend_span *s, const attend_tile *tile,
+                               const bool is_half) {
+    size_t bytes = is_half ? sizeof(uint16_t) : sizeof(float);
+    for (int cell = 0; cell < tile->n_cells; cell++) {
+        const char *from = (const char *)s->values + (size_t)(tile->first + cell) * s->value_bytes;
+        float *to = tile->values + cell * s->sums_stride;
+        for (int i = 0; i < s->sums_stride; i += LANES)
+            _mm512_store_ps(
+                to + i, load_some(from + (size_t)i * bytes, is_half, lanes_left(s->head_dim - i)));
+    }
+}
+
+/* Cells of one kv head lie far apart, which the processor's own prefetching does not follow. */
+static inline void prefetch_cells(const void *cells, size_t cell_bytes, int begin, int end,
+                                  size_t row_bytes) {
+    for (int cell = begin; cell < end; cell++) {
+        const char *row = (const char *)cells + (size_t)cell * cell_bytes;
+        for (size_t i = 0; i < row_bytes; i += 64)
+            _mm_prefetch(row + i, _MM_HINT_T0);
+    }
+}
+
+/* scores [n_rows, TILE]: products of queries and keys. */
+INLINE void score_rows(const int n_rows, const float *query, int head_dim,
+                       const attend_tile *tile) {
+    __m512 sums[ROWS][VECTORS];
+    for (int row = 0; row < n_rows; row++) {
+        for (int v = 0; v < VECTORS; v++)
+            sums[row][v] = _mm512_setzero_ps();
+    }
+    for (int i = 0; i < head_dim; i++) {
+        const float *from = tile->keys + (int64_t)i * TILE;
+        __m512 keys[VECTORS];
+        for (int v = 0; v < VECTORS; v++)
+            keys[v] = _mm512_load_ps(from + LANES * v);
+        for (int row = 0; row < n_rows; row++) {
+            __m512 number = _mm512_set1_ps(query[(int64_t)row * head_dim + i]);
+            for (int v = 0; v < VECTORS; v++)
+                sums[row][v] = _mm512_fmadd_ps(number, keys[v], sums[row][v]);
+        }
+    }
+    for (int row = 0; row < n_rows; row++) {
+        for (int v = 0; v < VECTORS; v++)
+            _mm512_store_ps(tile->weights + row * TILE + LANES * v, sums[row][v]);
+    }
+}
+
+static void score(const fal_attend_span *s, const attend_tile *tile, int q, int n_rows) {
+    const float *query = s->query + (int64_t)q * s->head_dim;
+    switch (n_rows) {
+    case 1: score_rows(1, query, s->head_dim, tile); break;
+    case 2: score_rows(2, query, s->head_dim, tile); break;
+    case 3: score_rows(3, query, s->head_dim, tile); break;
+    case 4: score_rows(4, query, s->head_dim, tile); break;
+    case 5: score_rows(5, query, s->head_dim, tile); break;
+    default: score_rows(6, query, s->head_dim, tile); break;
+    }
+}
+
+/* Turns the scores of one query into weights, of which the first n count. Returns what earlier sums are multiplied by. */
+static float weigh(const fal_attend_span *s, const attend_tile *tile, int q, int n,
+                   float *weights) {
+    const __m512 steps = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512 scale = _mm512_set1_ps(s->scale);
+    const __m512 slope = _mm512_set1_ps(s->slope ? s->slope[q] : 0.0f);
+    __m512 top = _mm512_set1_ps(-INFINITY);
+    for (int i = 0; i < n; i += LANES) {
+        __mmask16 visible = lanes_left(n - i);
+        __m512 v = _mm512_mul_ps(_mm512_load_ps(weights + i), scale);
+        if (s->slope) {
+            __m512 start = _mm512_set1_ps((float)(tile->first + i - s->distance[q]));
+            v = _mm512_fmadd_ps(slope, _mm512_add_ps(start, steps), v);
+        }
+        _mm512_store_ps(weights + i, v);
+        top = _mm512_mask_max_ps(top, visible, top, v);
+    }
+    float before = s->largest[q], largest = largest_lane(top);
+    largest = before > largest ? before : largest;
+    s->largest[q] = largest;
+    if (largest == -INFINITY) largest = 0.0f; /* no weight at all: infinities are not subtracted */
+    float factor = 1.0f;
+    if (before != largest)
+        factor = _mm512_cvtss_f32(exp_nonpositive(_mm512_set1_ps(before - largest)));
+    __m512 sum = _mm512_setzero_ps(), subtrahend = _mm512_set1_ps(largest);
+    for (int i = 0; i < n; i += LANES) {
+        __m512 v = exp_nonpositive(_mm512_sub_ps(_mm512_load_ps(weights + i), subtrahend));
+        v = _mm512_maskz_mov_ps(lanes_left(n - i), v);
+        _mm512_store_ps(weights + i, v);
+        sum = _mm512_add_ps(sum, v);
+    }
+    s->total[q] = s->total[q] * factor + sum_lanes(sum);
+    return factor;
+}
+
+/* sums = sums * factor + weights . values over cells [begin, end), n_rows by 16 * n_vectors. */
+INLINE void sum_block(const int n_rows, const int n_vectors, const float *weights,
+                      const float *factors, const float *values, int64_t stride, float *sums,
+                      int begin, int end) {
+    __m512 block[ROWS][VECTORS];
+    for (int row = 0; row < n_rows; row++) {
+        __m512 factor = _mm512_set1_ps(factors[row]);
+        for (int v = 0; v < n_vectors; v++)
+            block[row][v] = _mm512_mul_ps(_mm512_loadu_ps(sums + row * stride + LANES * v), factor);
+    }
+    for (int cell = begin; cell < end; cell++) {
+        const float *from = values + cell * stride;
+        __m512 numbers[VECTORS];
+        for (int v = 0; v < n_vectors; v++)
+            numbers[v] = _mm512_load_ps(from + LANES * v);
+        for (int row = 0; row < n_rows; row++) {
+            __m512 weight = _mm512_set1_ps(weights[row * TILE + cell]);
+            for (int v = 0; v < n_vectors; v++)
+                block[row][v] = _mm512_fmadd_ps(weight, numbers[v], block[row][v]);
+        }
+    }
+    for (int row = 0; row < n_rows; row++) {
+        for (int v = 0; v < n_vectors; v++)
+            _mm512_storeu_ps(sums + row * stride + LANES * v, block[row][v]);
+    }
+}
+
+INLINE void sum_rows(const int n_rows, const attend_tile *tile, int row, const float *factors,
+                     int64_t stride, float *sums, int begin, int end) {
+    const float *weights = tile->weights + row * TILE;
+    int64_t i = 0;
+    for (; i + VECTORS * LANES <= stride; i += VECTORS * LANES)
+        sum_block(n_rows, VECTORS, weights, factors, tile->values + i, stride, sums + i, begin,
+                  end);
+    for (; i < stride; i += LANES)
+        sum_block(n_rows, 1, weights, factors, tile->values + i, stride, sums + i, begin, end);
+}
+
+static void sum_one_row(const attend_tile *tile, int row, const float *factor, int64_t stride,
+                        float *sums, int begin, int end) {
+    sum_rows(1, tile, row, factor, stride, sums, begin, end);
+}
+
+static void sum_up(const attend_tile *tile, int n_rows, const float *factors, int64_t stride,
+                   float *sums, int n) {
+    switch (n_rows) {
+    case 1: sum_one_row(tile, 0, factors, stride, sums, 0, n); break;
+    case 2: sum_rows(2, tile, 0, factors, stride, sums, 0, n); break;
+    case 3: sum_rows(3, tile, 0, factors, stride, sums, 0, n); break;
+    case 4: sum_rows(4, tile, 0, factors, stride, sums, 0, n); break;
+    case 5: sum_rows(5, tile, 0, factors, stride, sums, 0, n); break;
+    default: sum_rows(6, tile, 0, factors, stride, sums, 0, n); break;
+    }
+}
+
+static int visible_in_tile(const fal_attend_span *s, const attend_tile *tile, int q) {
+    int n = s->n_visible[q] - tile->first;
+    return n < tile->n_cells ? n : tile->n_cells;
+}
+
+/* Up to ROWS queries, each of which sees at least one cell of the tile; later ones see no fewer. */
+static void attend_block(const fal_attend_span *s, const attend_tile *tile, int q, int n_rows) {
+    static const float one = 1.0f;
+    float factors[ROWS];
+    int n_least = visible_in_tile(s, tile, q);
+    score(s, tile, q, n_rows);
+    for (int row = 0; row < n_rows; row++)
+        factors[row] =
+            weigh(s, tile, q + row, visible_in_tile(s, tile, q + row), tile->weights + row * TILE);
+    float *sums = s->sums + q * s->sums_stride;
+    sum_up(tile, n_rows, factors, s->sums_stride, sums, n_least);
+    for (int row = 0; row < n_rows; row++) {
+        int n = visible_in_tile(s, tile, q + row);
+        if (n > n_least)
+            sum_one_row(tile, row, &one, s->sums_stride, sums + row * s->sums_stride, n_least, n);
+    }
+}
+
+static inline void attend(const fal_attend_span *s, const bool is_half) {
+    memset(s->sums, 0, (size_t)(s->n_queries * s->sums_stride) * sizeof *s->sums);
+    for (int q = 0; q < s->n_queries; q++) {
+        s->largest[q] = -INFINITY;
+        s->total[q] = 0.0f;
+    }
+    attend_tile tile = {.keys = s->scratch};
+    tile.values = tile.keys + (int64_t)TILE * s->head_dim;
+    tile.weights = tile.values + TILE * s->sums_stride;
+    size_t row_bytes = (size_t)s->head_dim * (is_half ? sizeof(uint16_t) : sizeof(float));
+    int q = 0;
+    for (; tile.first < s->n_cells; tile.first += TILE) {
+        tile.n_cells = s->n_cells - tile.first < TILE ? s->n_cells - tile.first : TILE;
+        while (q < s->n_queries && s->n_visible[q] <= tile.first)
+            q++;
+        if (q == s->n_queries) return;
+        int end = tile.first + tile.n_cells;
+        int next_end = end + TILE < s->n_cells ? end + TILE : s->n_cells;
+        if (tile.first == 0) prefetch_cells(s->keys, s->key_bytes, 0, end, row_bytes);
+        prefetch_cells(s->values, s->value_bytes, tile.first, end, row_bytes);
+        load_keys(s, &tile, is_half);
+        prefetch_cells(s->keys, s->key_bytes, end, next_end, row_bytes);
+        load_values(s, &tile, is_half);
+        for (int block = q; block < s->n_queries; block += ROWS) {
+            int n_rows = s->n_queries - block < ROWS ? s->n_queries - block : ROWS;
+            attend_block(s, &tile, block, n_rows);
+        }
+    }
+}
+
+void fal_attend_f16_avx512(const fal_attend_span *span) {
+    attend(span, true);
+}
+
+void fal_attend_f32_avx512(const fal_attend_span *span) {
+    attend(span, false);
+}
