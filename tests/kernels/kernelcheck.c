@@ -124,6 +124,19 @@ static long check_row(int row, const fal_kernel_set *set, uint64_t seed, long *n
     return c.n_failures;
 }
 
+/* Kernels that a set lacks, whether the processor could run it or not. */
+static long count_missing(const fal_kernel_set *set) {
+    long n_missing = 0;
+    for (int row = 0; row < N_ROWS; row++) {
+        fal_map_kernel *kernel;
+        memcpy(&kernel, (const char *)set + rows[row].offset, sizeof kernel);
+        if (kernel) continue;
+        printf("FAILED %s %s: the set lacks it\n", rows[row].name, set->name);
+        n_missing++;
+    }
+    return n_missing;
+}
+
 /* The sets of the levels up to `most`, from portable up; tells which of the build's sets lie above it. */
 static int find_sets(fal_cpu_level most, const fal_kernel_set **sets, bool is_told) {
     int n = 1;
@@ -175,6 +188,9 @@ int main(int argc, char **argv) {
     printf("\n");
     fflush(stdout);
     long n_cases = 0, n_failures = 0, n_kernels = 0;
+    for (int level = 0; level < FAL_CPU_LEVELS; level++)
+        n_failures += count_missing(fal_kernel_set_for((fal_cpu_level)level));
+    if (n_failures) return 1;
     for (int row = 0; row < N_ROWS; row++) {
         if (!strstr(rows[row].name, filter)) continue;
         n_kernels++;

@@ -40,6 +40,7 @@ const fal_kernel_set fal_kernels_x86_avx512 = {
     .f16_from_f32 = fal_f16_from_f32_avx2,
     .attend_f16 = fal_attend_f16_avx512,
     .attend_f32 = fal_attend_f32_avx512,
+    .attend_q8_0 = fal_attend_q8_0_avx2,
     .attend_join = fal_attend_join_avx2,
     .multiply_tile = fal_multiply_tile_avx512,
     .transpose = fal_transpose_avx2,
