@@ -1,8 +1,9 @@
 # A thin front; CMake and its presets (CMakePresets.json) do the work.
-.PHONY: all setup chat test check install clean
+.PHONY: all setup chat test check bench install clean
 
 MODEL ?=
 PREFIX ?= /usr/local
+BENCH ?=
 
 all: setup
 	@cmake --preset release --log-level=WARNING >/dev/null
@@ -20,6 +21,11 @@ test: setup
 check: setup
 	@cmake --preset dev --log-level=WARNING >/dev/null
 	@cmake --build --preset dev --target check
+
+# make bench BENCH="--quick --types Q4_0", say; bench/speed.py tells the options.
+bench: all
+	@cmake --build --preset release --target falconer-bench
+	@python3 bench/speed.py build/release $(BENCH)
 
 install: all
 	cmake --install build/release --prefix "$(PREFIX)"

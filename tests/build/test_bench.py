@@ -9,7 +9,8 @@ import sys
 import tempfile
 
 bench = sys.argv[1]
-QUICK = ["--prompt", "8", "--generate", "2", "--depth", "4", "--repeat", "1", "--threads", "2"]
+QUICK = ["--prompt", "8", "--generate", "2", "--depth", "4", "--repeat", "1", "--threads", "2", "--batch", "4",
+         "--neighbours", "1", "--kv-type", "q8_0"]
 # What becomes of a recipe where rows of d_model are no multiple of 256 and rows of d_ff are: embedding, 4 x qkv, output,
 # up; down 2 x and 2 x; head. Layers 2 and 3 of four get more bits.
 ODD = {"Q4_K_M": {"q5_0": 9, "q5_1": 4, "q5_k": 2, "q4_k": 2, "q8_0": 1, "f32": 10},
@@ -33,6 +34,8 @@ def main():
                 speed = result.get("speed", {})
                 types = result.get("model", {}).get("tensors_by_type")
                 good = all(speed.get(f"{what}_tokens_per_second", 0) > 0 for what in ("prompt", "generated"))
+                good = good and all(speed["tokens_per_second_by_sequences"][n] > 0 for n in ("2", "4"))
+                good = good and 0 < speed["share_of_cores_beside_neighbours"] <= 1 and result["memory"]["own_bytes"] > 0
                 if not good or os.listdir(folder) or (shape == "tiny-odd" and types != ODD[recipe]):
                     failed += 1
                     print(f"{shape} {recipe}: {done.returncode} {done.stderr} {types} {os.listdir(folder)}")
