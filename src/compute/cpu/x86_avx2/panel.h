@@ -110,6 +110,21 @@ FAL_PANEL_INLINE __m256 panel_high_f16(__m256i v) {
     return panel_low_f16(_mm256_srli_epi32(v, 16));
 }
 
+/* The f16 at `offset` of each row. */
+FAL_PANEL_INLINE __m256 panel_gather_f16(const fal_panel_rows *rows, size_t offset) {
+    uint16_t bits[FAL_PANEL_ROWS];
+    for (int i = 0; i < FAL_PANEL_ROWS; i++)
+        memcpy(&bits[i], rows->at[i] + offset, sizeof bits[i]);
+    __m128i first = _mm_cvtsi32_si128(bits[0]), second = _mm_cvtsi32_si128(bits[4]);
+    first = _mm_insert_epi16(first, bits[1], 1);
+    second = _mm_insert_epi16(second, bits[5], 1);
+    first = _mm_insert_epi16(first, bits[2], 2);
+    second = _mm_insert_epi16(second, bits[6], 2);
+    first = _mm_insert_epi16(first, bits[3], 3);
+    second = _mm_insert_epi16(second, bits[7], 3);
+    return _mm256_cvtph_ps(_mm_unpacklo_epi64(first, second));
+}
+
 /* Byte `a` of each lane to its low 16 bits and byte `b` to its high ones, with zeros above. */
 FAL_PANEL_INLINE __m256i panel_pair(__m256i v, int a, int b) {
     const int lane = a | 0x80 << 8 | b << 16 | (int)(0x80u << 24);
