@@ -27,6 +27,10 @@ typedef struct fal_extension_preset {
 #define FAL_EXTENSION_PRETRAIN_RATE 3e-3
 #define FAL_EXTENSION_RATE          3e-4
 
+/* Of the tokens of answers in pretraining, others weigh 1: what is asked for takes up a small part of the text, and is
+ * learned much later without. */
+#define FAL_EXTENSION_ANSWER_WEIGHT 4
+
 enum {
     FAL_EXTENSION_FACTOR = 4,
     FAL_EXTENSION_LENGTHS = 3, /* n_context times 1, 2, 4 */

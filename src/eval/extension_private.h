@@ -33,7 +33,7 @@ fal_status fal_extension_advance(fal_extension *e, int64_t n_tokens, fal_error *
 
 /* extension_data.c: each empties the learner's batch and fills it. */
 
-/* Ordinary language modelling on documents of n_tokens: every token counts. */
+/* Language modelling on documents of n_tokens: every token counts, answers more. */
 void fal_extension_fill_documents(fal_extension *e, fal_extension_stream stream, int first,
                                   int n_sequences, int n_tokens);
 /* The mix of fine-tuning, by sequences of the extended length. */

@@ -84,6 +84,10 @@ enum {
     N_FACTS = 64 + 32 + 64 + 12 + 12, /* codes, objects, firms of people, bells, notes */
     NOTE_WORDS = 6,
     N_TOPICS = 10,
+    N_OBJECTS = 4, /* that a document speaks of */
+    N_KINDS = 3,   /* of bells, likewise */
+    N_FACT_DRAWS = 6,
+    FEW_FACTS = 4, /* until then most sentences state some */
     MOST_COUNT = 15
 };
 
@@ -282,6 +286,10 @@ typedef struct facts {
     int count;
     int codes[64][2], holders[32], firms[64], places[32], bells[12], notes[12][NOTE_WORDS];
     bool has_place[32];
+
+    /* What this document speaks of: few things and mostly of one kind, so that a question is answered by its key, not by
+     * what was stated last. */
+    int favourite, objects[N_OBJECTS], kinds[N_KINDS];
 } facts;
 
 static void remember(facts *f, fact_kind kind, int key, int position) {
@@ -315,7 +323,7 @@ static void state_work(text *t, facts *f) {
 }
 
 static void state_holder(text *t, facts *f) {
-    int object = draw(&t->random, classes[OBJECT].count),
+    int object = f->objects[draw(&t->random, N_OBJECTS)],
         name = draw(&t->random, classes[NAME].count);
     bool is_held = is_known(f, FACT_HOLDER, object);
     if (is_held && f->holders[object] == name) return;
@@ -328,10 +336,11 @@ static void state_holder(text *t, facts *f) {
 
 static void state_fact(text *t, facts *f) {
     fal_random *r = &t->random;
-    int name = draw(r, classes[NAME].count), kind = draw(r, classes[BELL_KIND].count);
+    int name = draw(r, classes[NAME].count), kind = f->kinds[draw(r, N_KINDS)];
+    int what = fal_random_unit(r) < 0.7 ? f->favourite : draw(r, N_FACT_DRAWS);
     int code[2] = {draw(r, classes[CODE_WORD].count), draw(r, classes[CODE_WORD].count)};
-    int nouns[NOTE_WORDS];
-    switch (draw(r, 6)) {
+    int nouns[NOTE_WORDS], note_kind = draw(r, classes[BELL_KIND].count);
+    switch (what) {
     case 0:
     case 1:
         if (!put(t, code_fact(name, code))) return;
@@ -348,20 +357,25 @@ static void state_fact(text *t, facts *f) {
     default:
         for (int i = 0; i < NOTE_WORDS; i++)
             nouns[i] = draw(r, classes[NOUN].count);
-        if (!put(t, note(kind, nouns, false))) return;
-        memcpy(f->notes[kind], nouns, sizeof nouns);
-        remember(f, FACT_NOTE, kind, t->n);
+        if (!put(t, note(note_kind, nouns, false))) return;
+        memcpy(f->notes[note_kind], nouns, sizeof nouns);
+        remember(f, FACT_NOTE, note_kind, t->n);
     }
 }
 
-/* Asks for what was stated about as long ago as a distance drawn evenly on a logarithmic scale. */
-static void ask_back(text *t, const facts *f) {
-    if (f->count == 0) return;
-    double distance = exp(fal_random_unit(&t->random) * log((double)t->n + 1.0));
-    int wanted = t->n - (int)distance, best = 0;
+/* The fact that was stated about as long ago as a distance drawn evenly on a logarithmic scale, or any. */
+static int draw_fact(fal_random *r, const facts *f, int now) {
+    if (fal_random_unit(r) < 0.5) return draw(r, f->count);
+    int wanted = now - (int)exp(fal_random_unit(r) * log((double)now + 1.0)), best = 0;
     for (int i = 1; i < f->count; i++) {
         if (abs(f->items[i].position - wanted) < abs(f->items[best].position - wanted)) best = i;
     }
+    return best;
+}
+
+static void ask_back(text *t, const facts *f) {
+    if (f->count == 0) return;
+    int best = draw_fact(&t->random, f, t->n);
     int key = f->items[best].key;
     switch (f->items[best].kind) {
     case FACT_CODE: (void)put(t, code_question(key, f->codes[key])); return;
@@ -375,12 +389,14 @@ static void ask_back(text *t, const facts *f) {
 void fal_world_document(uint64_t seed, uint64_t index, double chatter, int n_tokens,
                         int32_t *tokens, uint8_t *parts) {
     text t = begin(tokens, parts, n_tokens, seed, index);
-    facts f = {0};
+    facts f = {.favourite = draw(&t.random, N_FACT_DRAWS)};
+    draw_different(&t.random, classes[OBJECT].count, f.objects, N_OBJECTS);
+    draw_different(&t.random, classes[BELL_KIND].count, f.kinds, N_KINDS);
     while (t.limit - t.n >= MOST_SENTENCE) {
-        double what = fal_random_unit(&t.random);
+        double what = fal_random_unit(&t.random), facts_share = f.count < FEW_FACTS ? 0.7 : 0.25;
         if (what < chatter)
             (void)put(&t, prose(&t));
-        else if (what < chatter + (1.0 - chatter) * 0.45)
+        else if (what < chatter + (1.0 - chatter) * facts_share)
             state_fact(&t, &f);
         else
             ask_back(&t, &f);
