@@ -141,7 +141,7 @@ static inline void prefetch_cells(const void *cells, size_t cell_bytes, int begi
 }
 
 /* scores [n_rows, TILE] from column `cell` on: products of queries and keys, n_rows by 8 * n_vectors. */
-static inline void score_block(const int n_rows, const int n_vectors, const float *query,
+ALWAYS_INLINE void score_block(const int n_rows, const int n_vectors, const float *query,
                                int head_dim, const float *keys, float *scores) {
     __m256 sums[12];
     for (int j = 0; j < n_rows * n_vectors; j++)
@@ -161,7 +161,7 @@ static inline void score_block(const int n_rows, const int n_vectors, const floa
     }
 }
 
-static inline void score_rows(const int n_rows, const int n_vectors, const float *query,
+ALWAYS_INLINE void score_rows(const int n_rows, const int n_vectors, const float *query,
                               int head_dim, const attend_tile *tile, int n_cells) {
     for (int cell = 0; cell < n_cells; cell += 8 * n_vectors)
         score_block(n_rows, n_vectors, query, head_dim, tile->keys + cell, tile->weights + cell);
@@ -218,7 +218,7 @@ static float weigh(const fal_attend_span *s, const attend_tile *tile, int q, int
 }
 
 /* sums = sums * factor + weights . values over cells [begin, end), n_rows by 8 * n_vectors. */
-static inline void sum_block(const int n_rows, const int n_vectors, const float *weights,
+ALWAYS_INLINE void sum_block(const int n_rows, const int n_vectors, const float *weights,
                              const float *factors, const float *values, int64_t stride, float *sums,
                              int begin, int end) {
     __m256 block[12];
@@ -243,7 +243,7 @@ static inline void sum_block(const int n_rows, const int n_vectors, const float 
     }
 }
 
-static inline void sum_rows(const int n_rows, const int n_vectors, const attend_tile *tile, int row,
+ALWAYS_INLINE void sum_rows(const int n_rows, const int n_vectors, const attend_tile *tile, int row,
                             const float *factors, int64_t stride, float *sums, int begin, int end) {
     const float *weights = tile->weights + row * TILE;
     for (int64_t i = 0; i < stride; i += 8 * n_vectors)
