@@ -12,10 +12,14 @@
 #include <unistd.h>
 #if defined(__x86_64__)
 #    include <cpuid.h>
+#elif defined(__aarch64__)
+#    include <sys/auxv.h>
 #endif
 
-static const char *const level_names[] = {
-    [FAL_CPU_PORTABLE] = "portable", [FAL_CPU_AVX2] = "avx2", [FAL_CPU_AVX512] = "avx512"};
+static const char *const level_names[] = {[FAL_CPU_PORTABLE] = "portable",
+                                          [FAL_CPU_AVX2] = "avx2",
+                                          [FAL_CPU_AVX512] = "avx512",
+                                          [FAL_CPU_NEON] = "neon"};
 
 static pthread_once_t level_once = PTHREAD_ONCE_INIT;
 static fal_cpu_level level_found;
@@ -33,6 +37,8 @@ static fal_cpu_level ask_processor(void) {
                       && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
                       && __builtin_cpu_supports("avx512vnni");
     return has_avx512 ? FAL_CPU_AVX512 : FAL_CPU_AVX2;
+#elif defined(__aarch64__)
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? FAL_CPU_NEON : FAL_CPU_PORTABLE;
 #else
     return FAL_CPU_PORTABLE;
 #endif
@@ -41,15 +47,24 @@ static fal_cpu_level ask_processor(void) {
 void fal_spin_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
 #endif
+}
+
+/* Levels of ARM stand behind those of x86-64; a cap counts within its family. */
+static bool is_of_family(fal_cpu_level level, fal_cpu_level found) {
+    return level == FAL_CPU_PORTABLE || (level >= FAL_CPU_NEON) == (found >= FAL_CPU_NEON);
 }
 
 static void find_level(void) {
     level_found = ask_processor();
     const char *cap = getenv("FALCONER_CPU");
     if (!cap) return;
-    for (int level = FAL_CPU_PORTABLE; level < (int)level_found; level++) {
-        if (strcmp(cap, level_names[level]) == 0) level_found = (fal_cpu_level)level;
+    for (int i = FAL_CPU_PORTABLE; i < (int)level_found; i++) {
+        fal_cpu_level level = (fal_cpu_level)i;
+        if (is_of_family(level, level_found) && strcmp(cap, level_names[level]) == 0)
+            level_found = level;
     }
 }
 

@@ -7,12 +7,14 @@
 
 typedef enum fal_cpu_level {
     FAL_CPU_PORTABLE, /* plain C */
-    FAL_CPU_AVX2,     /* AVX2, FMA, F16C */
+    FAL_CPU_AVX2,     /* x86-64: AVX2, FMA, F16C */
     FAL_CPU_AVX512,   /* besides, AVX-512 with F, BW, VL, DQ and VNNI */
+    FAL_CPU_NEON,     /* 64-bit ARM: NEON with dot products */
     FAL_CPU_LEVELS    /* how many there are */
 } fal_cpu_level;
 
-/* The level of this machine, capped by the environment variable FALCONER_CPU (portable, avx2, avx512) if it is set. */
+/* The level of this machine, capped by the environment variable FALCONER_CPU if it names a lower one of its family
+ * (portable, avx2, avx512; portable, neon). */
 fal_cpu_level fal_cpu_level_get(void);
 const char *fal_cpu_level_name(fal_cpu_level level);
 

@@ -402,12 +402,14 @@ void check_fal_matmul_kernel(fal_kernelcheck *c) {
         return;
     }
     int n_sizes = type->is_quantized ? (type->weights_per_block > 32 ? 4 : 7) : 9;
-    for (int i = 0; i < n_sizes; i++) {
+    int first = c->is_brief ? 2 : 0, step = !c->is_brief ? 1 : type->is_quantized ? 3 : 5;
+    for (int i = first; i < n_sizes; i += step) {
         int64_t n_cols =
             type->is_quantized ? block_cols[i] * type->weights_per_block : float_cols[i];
         struct sample s = sample_open(type, n_cols);
         check_inputs(c, &s);
-        if (i % 2 == 0) check_invariance(c, &s);
+        bool is_plain = c->set == &fal_kernels_portable; /* it takes rows and tokens one by one */
+        if (i % 2 == 0 && !(c->is_brief && is_plain)) check_invariance(c, &s);
         check_not_a_number(c, &s);
         sample_release(&s);
     }

@@ -1,7 +1,7 @@
 /* kernelcheck: every inner kernel of every set against portable, and portable against double precision.
  *
  * Arguments end at, or begin behind, an unreadable page. Options: --seed N, --filter NAME (a part of a kernel's name),
- * --bench. The run depends on the seed alone. */
+ * --brief (fewer sizes, for emulated processors), --bench. The run depends on them and the seed alone. */
 #include "kernelcheck.h"
 
 #include "base/half.h"
@@ -109,11 +109,13 @@ static void on_fault(int number) {
 }
 
 /* Failures of one kernel in one set. */
-static long check_row(int row, const fal_kernel_set *set, uint64_t seed, long *n_cases) {
+static long check_row(int row, const fal_kernel_set *set, uint64_t seed, bool is_brief,
+                      long *n_cases) {
     fal_kernelcheck c = {.kernel = rows[row].name,
                          .offset = rows[row].offset,
                          .set = set,
                          .seed = seed,
+                         .is_brief = is_brief,
                          .random = fal_random_seeded(seed, (uint64_t)row)};
     current = &c;
     rows[row].check(&c);
@@ -155,18 +157,20 @@ static int find_sets(fal_cpu_level most, const fal_kernel_set **sets, bool is_to
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: kernelcheck [--seed N] [--filter NAME] [--bench]\n");
+    fprintf(stderr, "usage: kernelcheck [--seed N] [--filter NAME] [--brief] [--bench]\n");
     return 2;
 }
 
 int main(int argc, char **argv) {
     uint64_t seed = 1023;
     const char *filter = "";
-    bool is_bench = false;
+    bool is_bench = false, is_brief = false;
     for (int i = 1; i < argc; i++) {
         bool has_value = i + 1 < argc;
         if (strcmp(argv[i], "--bench") == 0)
             is_bench = true;
+        else if (strcmp(argv[i], "--brief") == 0)
+            is_brief = true;
         else if (strcmp(argv[i], "--seed") == 0 && has_value)
             seed = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--filter") == 0 && has_value)
@@ -195,7 +199,7 @@ int main(int argc, char **argv) {
         if (!strstr(rows[row].name, filter)) continue;
         n_kernels++;
         for (int i = 0; i < n_sets; i++) {
-            n_failures += check_row(row, sets[i], seed, &n_cases);
+            n_failures += check_row(row, sets[i], seed, is_brief, &n_cases);
         }
     }
     printf("%ld kernels, %ld cases, %ld failures\n", n_kernels, n_cases, n_failures);

@@ -16,6 +16,7 @@ typedef struct fal_kernelcheck {
     const fal_kernel_set *set;
     uint64_t seed;
     fal_random random;
+    bool is_brief;  /* fewer sizes, for emulated processors */
     char what[160]; /* the case at hand, for messages */
     long n_cases, n_failures;
 } fal_kernelcheck;

@@ -207,7 +207,8 @@ fal_quantize_kernel *fal_kernel_set_quantizer(const fal_kernel_set *set, const c
 #define FAL_KERNEL(name, signature, meaning) \
     extern signature fal_##name##_portable;  \
     extern signature fal_##name##_avx2;      \
-    extern signature fal_##name##_avx512;
+    extern signature fal_##name##_avx512;    \
+    extern signature fal_##name##_neon;
 #include "compute/cpu/kernels.def"
 #undef FAL_KERNEL
 
@@ -215,5 +216,6 @@ fal_quantize_kernel *fal_kernel_set_quantizer(const fal_kernel_set *set, const c
 extern const fal_kernel_set fal_kernels_portable;
 extern const fal_kernel_set fal_kernels_x86_avx2;
 extern const fal_kernel_set fal_kernels_x86_avx512;
+extern const fal_kernel_set fal_kernels_arm_neon;
 
 #endif
