@@ -15,7 +15,8 @@ setup:
 chat: all
 	@tools/chat.sh build/release/falconer "$(MODEL)"
 
-test: setup
+test:
+	@tools/setup.sh --emulators
 	@tools/test.sh
 
 check: setup

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what building and testing falconer needs and this machine lacks. The one list of packages is here.
 # Debian and its relatives: with apt-get, through sudo when not root. Elsewhere: prints the list if something is missing.
+# With --emulators, besides, what runs the kernels of other processors; tests that lack them are skipped.
 set -eu
 
 # package      what for
@@ -22,6 +23,13 @@ gnuplot-nox    plots of published sets
 tmux           tests: a person at a terminal
 mandoc         tests: manual pages
 '
+
+emulators='
+gcc-aarch64-linux-gnu  tests: kernels of ARM
+libc6-dev-arm64-cross  tests: kernels of ARM
+qemu-user              tests: processors that this machine is not
+'
+[ "${1:-}" = --emulators ] && [ "$(uname -m)" = x86_64 ] && packages=$packages$emulators
 
 names=$(echo "$packages" | awk 'NF {print $1}')
 

@@ -300,9 +300,9 @@ static void check_values(fal_kernelcheck *c, const struct sample *s, struct part
     free(y);
 }
 
-/* Every combination of inputs, with a few rows and tokens. */
+/* Every combination of inputs, with a few rows and tokens; in brief, without the search that encodes weights. */
 static void check_inputs(fal_kernelcheck *c, struct sample *s) {
-    for (int kind = 0; kind < WEIGHTS_KINDS; kind++) {
+    for (int kind = c->is_brief ? WEIGHTS_RANDOM : WEIGHTS_ENCODED; kind < WEIGHTS_KINDS; kind++) {
         fill_weights(c, s, (fal_weights)kind);
         for (int inputs = 0; inputs < FAL_INPUTS; inputs++) {
             fill_activations(c, s, (fal_inputs)inputs);

@@ -1,9 +1,8 @@
-/* Weights into blocks with NEON: the searches of quant with this set's lanes. Blocks of 32 without importance need no search,
- * but for iq4_nl, and are left to the types' own encoders. */
+/* Weights into blocks of 32 with NEON: the searches of quant with this set's lanes. Without importance there is a search for
+ * iq4_nl only, and the rest is left to the types' own encoders. */
 #include "compute/cpu/arm_neon/lanes_neon.h"
 #include "compute/cpu/kernels.h"
 #include "quant/encode_blocks.h"
-#include "quant/encode_k.h"
 
 void fal_quantize_q4_0_neon(const float *weights, const float *importance, void *blocks,
                             int64_t n_blocks) {
@@ -40,34 +39,4 @@ void fal_quantize_q5_1_neon(const float *weights, const float *importance, void 
 void fal_quantize_iq4_nl_neon(const float *weights, const float *importance, void *blocks,
                               int64_t n_blocks) {
     search_rows_iq4_nl(weights, importance, blocks, n_blocks);
-}
-
-void fal_quantize_q2_k_neon(const float *weights, const float *importance, void *blocks,
-                            int64_t n_blocks) {
-    encode_rows_q2_k(weights, importance, blocks, n_blocks);
-}
-
-void fal_quantize_q3_k_neon(const float *weights, const float *importance, void *blocks,
-                            int64_t n_blocks) {
-    encode_rows_q3_k(weights, importance, blocks, n_blocks);
-}
-
-void fal_quantize_q4_k_neon(const float *weights, const float *importance, void *blocks,
-                            int64_t n_blocks) {
-    encode_rows_q4_k(weights, importance, blocks, n_blocks);
-}
-
-void fal_quantize_q5_k_neon(const float *weights, const float *importance, void *blocks,
-                            int64_t n_blocks) {
-    encode_rows_q5_k(weights, importance, blocks, n_blocks);
-}
-
-void fal_quantize_q6_k_neon(const float *weights, const float *importance, void *blocks,
-                            int64_t n_blocks) {
-    encode_rows_q6_k(weights, importance, blocks, n_blocks);
-}
-
-void fal_quantize_iq4_xs_neon(const float *weights, const float *importance, void *blocks,
-                              int64_t n_blocks) {
-    encode_rows_iq4_xs(weights, importance, blocks, n_blocks);
 }
