@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
+#include "cli/model_options.h"
 #include "cli/terminal.h"
 #include "publish/pick.h"
 
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 typedef struct pick_options {
-    const char *set, *sizes, *memory;
+    const char *set, *sizes, *memory, *kv_type;
     int n_context;
     bool json;
 } pick_options;
@@ -24,6 +25,8 @@ static const fal_option rows[] = {
     FAL_ROW(TEXT, "sizes", 0, AT(sizes), "LIST", "compare sizes alone: 17.4GB,25.5GB"),
     FAL_ROW_COUNT("context", 'c', AT(n_context), "N", 1, INT_MAX,
                   "tokens of context (the model's own)"),
+    FAL_ROW_CHOICE("kv-type", 0, AT(kv_type), "TYPE", fal_kv_type_choice,
+                   "number type of the cache: f16, q8_0, f32"),
     FAL_ROW(TEXT, "memory", 0, AT(memory), "SIZE", "memory to fit into (what is free now)"),
     FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
     {0}};
@@ -71,6 +74,9 @@ static fal_status gather(fal_pick *p, const fal_parsed *parsed, fal_error *err) 
         return fal_fail(err, FAL_E_ARGUMENT, "pick: either --sizes or files");
     if (o->sizes && o->n_context)
         return fal_fail(err, FAL_E_ARGUMENT, "pick: --context does nothing with --sizes");
+    if (o->sizes && o->kv_type)
+        return fal_fail(err, FAL_E_ARGUMENT, "pick: --kv-type does nothing with --sizes");
+    p->kv_type = o->kv_type;
     if (o->sizes) FAL_TRY(add_sizes(p, o->sizes, err));
     if (o->set && fal_file_is_directory(o->set))
         FAL_TRY(fal_pick_add_folder(p, o->set, err));

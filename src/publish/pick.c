@@ -27,10 +27,11 @@ static fal_status add_row(fal_pick *p, const char *path, fal_pick_row **out, fal
     return FAL_OK;
 }
 
-static fal_status measure(fal_pick_row *row, const fal_model *model, fal_error *err) {
+static fal_status measure(fal_pick_row *row, const fal_model *model, const char *kv_type,
+                          fal_error *err) {
     const fal_model_info *info = fal_model_info_get(model);
     fal_needs needs;
-    FAL_TRY(fal_needs_of(&needs, model, err));
+    FAL_TRY(fal_needs_of(&needs, model, kv_type, err));
     row->bytes = needs.weight_bytes;
     row->n_context = info->n_context;
     row->cache_bytes_per_token = needs.cache_bytes_per_token;
@@ -50,7 +51,7 @@ fal_status fal_pick_add_file(fal_pick *p, const char *path, fal_error *err) {
         || status == FAL_E_ARGUMENT)
         return fal_fail(err, status, "%s", failure.message);
     fal_status added = add_row(p, path, &row, err);
-    if (added == FAL_OK && status == FAL_OK) status = measure(row, model, &failure);
+    if (added == FAL_OK && status == FAL_OK) status = measure(row, model, p->kv_type, &failure);
     fal_model_close(model);
     FAL_TRY(added);
     if (status == FAL_OK) return FAL_OK;

@@ -27,8 +27,9 @@ typedef struct fal_pick {
     fal_pick_row *rows;
     size_t count, capacity;
     uint64_t memory;
-    int n_context; /* asked for; 0: what each model is good for */
-    int best;      /* index into rows; -1: none fits */
+    const char *kv_type; /* of the cache, set before files are added; NULL: each model's own */
+    int n_context;       /* asked for; 0: what each model is good for */
+    int best;            /* index into rows; -1: none fits */
 } fal_pick;
 
 /* Adds a GGUF file. One that is no model is added with its trouble. Fails: NOT_FOUND, IO, MEMORY. */

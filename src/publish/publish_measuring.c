@@ -163,7 +163,7 @@ fal_status fal_publishing_read_facts(publishing *p, fal_error *err) {
     set->n_context = info->n_context;
     set->measuring.n_threads = info->n_threads;
     snprintf(set->measuring.kernel_set, sizeof set->measuring.kernel_set, "%s", info->kernel_set);
-    fal_status status = fal_needs_of(&needs, model, err);
+    fal_status status = fal_needs_of(&needs, model, NULL, err);
     set->cache_bytes_per_token = needs.cache_bytes_per_token;
     set->working_bytes = needs.working_bytes;
     if (status == FAL_OK) status = render_example(p, model, err);

@@ -11,11 +11,15 @@ try "$FALCONER" pick --memory 24
 try "$FALCONER" pick
 try "$FALCONER" pick -m . --sizes 1GB
 try "$FALCONER" pick --sizes 1GB -c 100
+try "$FALCONER" pick --sizes 1GB --kv-type q8_0
 try "$FALCONER" pick -m nothing
 "$FALCONER" pick -m . --memory 1GB | grep -q '^\* falcon-7b-like\.gguf .* spare' || fail "the larger one is better"
 "$FALCONER" pick falcon-7b-like.f16.gguf junk.gguf --memory 1GB | grep -q '^  junk\.gguf .*not a GGUF file' || fail junk
 "$FALCONER" pick falcon-7b-like.f16.gguf >/dev/null || fail "this machine has no room for 1 MB"
 need python3
+"$FALCONER" pick falcon-7b-like.f16.gguf --memory 1GB --json | grep -q '"cache_bytes_per_token": 516,' || fail f16
+"$FALCONER" pick falcon-7b-like.f16.gguf --memory 1GB --kv-type q8_0 --json \
+    | grep -q '"cache_bytes_per_token": 276,' || fail q8_0
 "$FALCONER" pick -m . --memory 1GB -c 1000 --json >all.json || fail json
 python3 - <<'END'
 import json
