@@ -179,7 +179,7 @@ static fal_status extend_context(fal_train_start *s, fal_error *err) {
         return fal_fail(err, FAL_E_ARGUMENT,
                         "train: --context-scale %g: %g tokens of context, at most %d are possible",
                         c->context_scale, extended, INT32_MAX);
-    p->rope.method = fal_rope_method_by_name(c->context_method);
+    fal_rope_settings_set_method(&p->rope, fal_rope_method_by_name(c->context_method));
     p->rope.factor = c->context_scale;
     p->n_context = (int)extended;
     return FAL_OK;
@@ -244,7 +244,7 @@ static fal_status write_vocabulary(fal_train_start *s, const char *path, fal_err
 /* Opens a file that is gone when this returns: the mapping keeps what it holds. */
 static fal_status open_made(fal_train_start *s, file_maker *make, fal_error *err) {
     FAL_TRY(fal_folder_make(s->choice->out, err));
-    char *path = fal_path_join(s->choice->out, "start.gguf");
+    char *path = fal_path_join(s->choice->out, "start.partial");
     if (!path) return fal_fail_memory(err, 0);
     fal_status status = make(s, path, err);
     if (status == FAL_OK) status = fal_gguf_open(&s->file, path, err);

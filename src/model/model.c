@@ -54,12 +54,11 @@ static fal_status override_context(fal_params *p, const fal_model_options *o, fa
     fal_rope_settings *rope = &p->rope;
     bool was_extended = rope->factor > 1;
     if (o->context_method) {
-        rope->method = fal_rope_method_by_name(o->context_method);
-        if (!rope->method)
+        const fal_rope_method *method = fal_rope_method_by_name(o->context_method);
+        if (!method)
             return fal_fail(err, FAL_E_NOT_FOUND, "context method '%.60s' is not known",
                             o->context_method);
-        rope->attention_factor = 1;
-        rope->beta_fast = rope->beta_slow = 0;
+        fal_rope_settings_set_method(rope, method);
         if (!was_extended) rope->factor = DEFAULT_FACTOR;
     }
     bool is_none = strcmp(rope->method->name, "none") == 0;

@@ -31,6 +31,12 @@ fal_status fal_rope_settings_compute(const fal_rope_settings *settings, int head
     return fal_rope_compute(settings->method, &in, frequency, base, gain, err);
 }
 
+void fal_rope_settings_set_method(fal_rope_settings *settings, const fal_rope_method *method) {
+    settings->method = method;
+    settings->beta_fast = settings->beta_slow = 0;
+    settings->attention_factor = 1;
+}
+
 static bool is_method(const fal_rope_settings *settings, const char *name) {
     return strcmp(settings->method->name, name) == 0;
 }

@@ -17,6 +17,9 @@ typedef struct fal_rope_settings {
     double attention_factor;     /* a gain on top of the method's; 1 */
 } fal_rope_settings;
 
+/* Puts another method in place of the one in force: base, factor and trained context stay, what tuned the old method goes. */
+void fal_rope_settings_set_method(fal_rope_settings *settings, const fal_rope_method *method);
+
 /* Reads <architecture>.rope.* and falconer.rope.*; n_context is the file's context length. Our own keys name the method;
  * where they contradict the common ones, the common ones win. Fails: FORMAT, UNSUPPORTED (a scaling type). */
 fal_status fal_rope_settings_from_gguf(fal_rope_settings *out, const fal_gguf *f,

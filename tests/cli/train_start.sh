@@ -22,5 +22,11 @@ for method in $("$FALCONER" list methods | cut -d' ' -f1); do
         fail $method
     "$FALCONER" inspect $method/model.gguf --json | sed 's/.*"context": {\([^}]*\)}.*/\1/; s/, "base_in.*//'
 done
+# A method does not keep the gain that tuned the one before.
+cp -r "$SOURCE_DIR/tests/golden/models/falcon-7b-like" tuned
+scaling='"type": "yarn", "factor": 2.0, "original_max_position_embeddings": 32, "attention_factor": 1.9'
+sed -i "s/\"hidden_size\"/\"rope_scaling\": {$scaling}, &/" tuned/config.json
+"$FALCONER" train -q --threads 1 -m tuned -s text.txt -n 128 -l 32 -b 1 --context-method ntk --context-scale 4 -o retuned
+"$FALCONER" inspect retuned/model.gguf --json | sed 's/.*"context": {\([^}]*\)}.*/\1/; s/, "base_in.*//'
 # More than the model sees is refused.
 try "$FALCONER" train -q -m fresh -s text.txt -l 64

@@ -219,6 +219,23 @@ static void test_config_of_alfred(void **state) {
     json_decref(w.object);
 }
 
+/* What tuned one method does not tune the next. */
+static void test_another_method(void **state) {
+    (void)state;
+    fal_rope_settings s = {.method = fal_rope_method_by_name("yarn"),
+                           .base = 500000,
+                           .factor = 4,
+                           .trained_context = 2048,
+                           .beta_fast = 16,
+                           .beta_slow = 2,
+                           .attention_factor = 1.5};
+    fal_rope_settings_set_method(&s, fal_rope_method_by_name("ntk"));
+    assert_string_equal(s.method->name, "ntk");
+    assert_true(s.beta_fast == 0 && s.beta_slow == 0 && s.attention_factor == 1);
+    assert_true(s.base == 500000 && s.factor == 4);
+    assert_int_equal(s.trained_context, 2048);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_configs),
@@ -227,6 +244,7 @@ int main(void) {
         cmocka_unit_test(test_keys_express_methods),
         cmocka_unit_test(test_configs_express_methods),
         cmocka_unit_test(test_config_of_alfred),
+        cmocka_unit_test(test_another_method),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
