@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-static const char FILE_NAME[] = "model.gguf";
+static const char FILE_NAME[] = "model.gguf", FOLDER_NAME[] = "hf", ADAPTER_NAME[] = "adapter";
 
 static const fal_argument arguments[] = {
     {"CONFIG", FAL_OPTION_FILE, NULL, false, "a YAML file whose keys are options"},
@@ -69,6 +69,24 @@ static fal_status tell_plan(const job *j, fal_error *err) {
     if (c->plan && c->json)
         return fal_json_print(fal_train_plan_json(&j->start, &j->data, &j->budget), 9, err);
     if (!c->quiet) fal_train_print_plan(c->plan ? stdout : stderr, &j->start, &j->data, &j->budget);
+    return FAL_OK;
+}
+
+/* What is trained must not end under the name of what it starts from. A run that is resumed has that in its checkpoint. */
+static fal_status check_outputs(const job *j, fal_error *err) {
+    static const char *const names[] = {FILE_NAME, FOLDER_NAME};
+    const fal_train_choice *c = j->choice;
+    for (size_t i = 0; c->model && !c->resume && i < sizeof names / sizeof names[0]; i++) {
+        char *path = fal_path_join(c->out, names[i]);
+        if (!path) return fal_fail_memory(err, 0);
+        bool is_start = fal_file_is_same(path, j->start.path);
+        fal_free(path);
+        if (is_start)
+            return fal_fail(err, FAL_E_ARGUMENT,
+                            "train: --out '%s': its %s is the model to start from, and would be "
+                            "replaced: choose another folder",
+                            c->out, names[i]);
+    }
     return FAL_OK;
 }
 
@@ -145,11 +163,11 @@ static fal_status write_outputs(job *j, fal_error *err) {
     const fal_train_choice *c = j->choice;
     fal_error why = {0};
     FAL_TRY(write_output(j, FILE_NAME, write_gguf, err));
-    if (c->lora_rank > 0) FAL_TRY(write_output(j, "adapter", write_adapter, err));
+    if (c->lora_rank > 0) FAL_TRY(write_output(j, ADAPTER_NAME, write_adapter, err));
     if (c->no_hf) return FAL_OK;
     fal_trainable_close(j->model);
     j->model = NULL;
-    fal_status status = write_output(j, "hf", write_folder, &why);
+    fal_status status = write_output(j, FOLDER_NAME, write_folder, &why);
     if (status == FAL_E_UNSUPPORTED) {
         if (!c->quiet) fal_terminal_notice("no folder hf: %s", why.message);
         return FAL_OK;
@@ -186,6 +204,7 @@ static fal_status run_job(job *j, fal_error *err) {
     FAL_TRY(tell_plan(j, err));
     if (c->plan) return FAL_OK;
     FAL_TRY(fal_add_context(err, fal_train_check_directory(&j->options, err), "train"));
+    FAL_TRY(check_outputs(j, err));
     FAL_TRY(fal_train_start_model(&j->start, j->device, &j->model, err));
     FAL_TRY(train(j, &result, err));
     FAL_TRY(write_outputs(j, err));

@@ -156,15 +156,35 @@ static fal_status fail_unknown(const fal_config_file *c, const char *name, size_
                     line, name, nearest.best);
 }
 
+/* A key as options are spelt. */
+static void read_name(const yaml_node_t *key, char name[NAME_SIZE]) {
+    snprintf(name, NAME_SIZE, "%s", (const char *)key->data.scalar.value);
+    for (char *at = name; *at; at++)
+        if (*at == '_') *at = '-';
+}
+
+/* The same key spelt in two ways is given twice; equal spellings are refused when the document is loaded. */
+static fal_status check_earlier(const fal_config_file *c, const yaml_node_pair_t *pair,
+                                const char *name, size_t line, fal_error *err) {
+    const yaml_node_t *root = fal_yaml_root(&c->document);
+    for (const yaml_node_pair_t *p = root->data.mapping.pairs.start; p < pair; p++) {
+        char earlier[NAME_SIZE];
+        read_name(fal_yaml_node(&c->document, p->key), earlier);
+        if (strcmp(earlier, name) == 0)
+            return fal_fail(err, FAL_E_ARGUMENT, "%s:%zu: '%s' is given twice", c->origin.name,
+                            line, name);
+    }
+    return FAL_OK;
+}
+
 static fal_status store_pair(fal_config_file *c, const yaml_node_pair_t *pair, fal_error *err) {
     const fal_option_group *groups = c->parsed->row->command->groups;
     const yaml_node_t *key = fal_yaml_node(&c->document, pair->key);
     size_t line = fal_yaml_line(key, &c->origin), offset;
     char name[NAME_SIZE];
     entry e = {0};
-    snprintf(name, sizeof name, "%s", (const char *)key->data.scalar.value);
-    for (char *at = name; *at; at++)
-        if (*at == '_') *at = '-';
+    read_name(key, name);
+    FAL_TRY(check_earlier(c, pair, name, line, err));
     int index = 0;
     while ((e.option = fal_option_at(groups, index, &offset)) && !is_name_of(e.option, name))
         index++;

@@ -28,6 +28,7 @@ static const char *overlong_choice(int index) {
 typedef struct source_words {
     const char *overlong;
     fal_source_options options;
+    unsigned given; /* bits, by row of source_keys */
 } source_words;
 
 #define AT(member) offsetof(source_words, options.member)
@@ -64,6 +65,9 @@ static fal_status store_key(source_words *words, const char *path, char *key, fa
         return fal_fail(err, FAL_E_ARGUMENT, "source '%.200s': unknown key '%.60s'%s%s", path, key,
                         nearest.best ? "; nearest: " : "", nearest.best ? nearest.best : "");
     snprintf(label, sizeof label, "source '%.200s': %s", path, key);
+    unsigned bit = 1u << (option - source_keys);
+    if (words->given & bit) return fal_fail(err, FAL_E_ARGUMENT, "%s is given twice", label);
+    words->given |= bit;
     return fal_option_store(option, words, label, value, err);
 }
 
@@ -230,13 +234,17 @@ static fal_status find_weights(group_list *list, const fal_train_choice *c, fal_
     return FAL_OK;
 }
 
-/* A name given to --group that no source belongs to is a slip. */
+/* A name given to --group twice, or that no source belongs to, is a slip. */
 static fal_status check_names(const group_list *list, const fal_train_choice *c, fal_error *err) {
     for (size_t i = 0; i < c->groups.count; i++) {
         const char *text = c->groups.items[i], *end = NULL;
         double weight;
         bool is_known = false;
         FAL_TRY(read_weight(text, &end, &weight, err));
+        for (size_t k = 0; k < i; k++) {
+            if (strncmp(c->groups.items[k], text, (size_t)(end - text) + 1) == 0)
+                return fal_fail(err, FAL_E_ARGUMENT, "train: --group '%.200s': given twice", text);
+        }
         for (int k = 0; k < list->count; k++)
             is_known |= strlen(list->names[k]) == (size_t)(end - text)
                         && memcmp(list->names[k], text, (size_t)(end - text)) == 0;

@@ -90,7 +90,7 @@ static const fal_option batch_rows[] = {
     {0}};
 
 static const fal_option optimizer_rows[] = {
-    FAL_ROW_NUMBER("learning-rate", 0, AT(learning_rate), "R", 0, 10,
+    FAL_ROW_NUMBER("learning-rate", 0, AT(learning_rate), "R", 1e-12, 10,
                    "the peak (1e-3 fresh, 1e-4 LoRA, else 1e-5)"),
     FAL_ROW_CHOICE("schedule", 0, AT(schedule), "NAME", fal_schedule_name,
                    "see falconer list schedules (cosine)"),

@@ -23,6 +23,9 @@ refused 'seed: 1\nresume: maybe\n'
 refused 'sources: [a, b\n'
 refused '- a\n'
 refused 'seed: 1\nseed: 2\n'
+refused 'learning_rate: 1e-4\nlearning-rate: 1e-5\n'
+refused 'learning_rate: 0\n'
+refused 'model: falcon-7b-like.gguf\nsources:\n  - path: a.txt\n    weight: 3\n    weight: 4\n'
 refused 'model: falcon-7b-like.gguf\nsources:\n  - path: a.txt\n    weigth: 3\n'
 refused 'model: falcon-7b-like.gguf\nsources:\n  - path: a.txt\n    weight: none\n'
 refused 'layout: falcon-9b\n'
@@ -44,6 +47,13 @@ refuse -s text.txt,reader=pdf
 refuse -s text.txt,group=mine -s talks.jsonl
 refuse -s text.txt --group x=1
 refuse -s text.txt --group web-text=much
+refuse -s text.txt --group web-text=1 --group web-text=2
+# The model that training starts from is not replaced by what comes out.
+mkdir own
+cp "$MODEL" own/model.gguf
+try "$FALCONER" train -q -m own/model.gguf -s text.txt -n 64 -o own
+cmp "$MODEL" own/model.gguf
+rm -r own
 try "$FALCONER" train -q -s text.txt --lora-rank 2
 try "$FALCONER" train -q $FRESH --layout falcon-7b --n-kv-heads 2 -s text.txt
 try "$FALCONER" train -q $FRESH --d-model 33 -s text.txt
