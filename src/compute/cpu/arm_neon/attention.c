@@ -2,7 +2,8 @@
  *
  * Cells pass in tiles: a tile's keys are turned and its values copied as f32, once for all queries. Scores and sums are
  * then products of small matrices, a few queries by a few vectors in registers. Every number is added up in one lane, in
- * the order of dimensions or cells, so that the cut into blocks of queries never shows in a result. */
+ * the order of dimensions or cells, so that the cut into blocks of queries never shows in a result. Only arrays whose loops
+ * are unrolled live in registers. */
 #include "base/half.h"
 #include "compute/cpu/arm_neon/exp_neon.h"
 #include "compute/cpu/kernels.h"
@@ -138,18 +139,23 @@ ATTEND_INLINE void prefetch_cells(const void *cells, size_t cell_bytes, int begi
 ATTEND_INLINE void score_block(const int n_rows, const int n_vectors, const float *query,
                                int head_dim, const float *keys, float *scores) {
     float32x4_t sums[VECTORS];
+#pragma GCC unroll 24
     for (int j = 0; j < n_rows * n_vectors; j++)
         sums[j] = vdupq_n_f32(0.0f);
     for (int i = 0; i < head_dim; i++) {
         const float *from = keys + (int64_t)i * TILE;
+#pragma GCC unroll 24
         for (int row = 0; row < n_rows; row++) {
             float number = query[(int64_t)row * head_dim + i];
             float32x4_t *sum = sums + row * n_vectors;
+#pragma GCC unroll 24
             for (int v = 0; v < n_vectors; v++)
                 sum[v] = vfmaq_n_f32(sum[v], vld1q_f32(from + LANES * v), number);
         }
     }
+#pragma GCC unroll 24
     for (int row = 0; row < n_rows; row++) {
+#pragma GCC unroll 24
         for (int v = 0; v < n_vectors; v++)
             vst1q_f32(scores + row * TILE + LANES * v, sums[row * n_vectors + v]);
     }
@@ -221,21 +227,27 @@ ATTEND_INLINE void sum_block(const int n_rows, const int n_vectors, const float 
                              const float *factors, const float *values, int64_t stride, float *sums,
                              int begin, int end) {
     float32x4_t block[VECTORS];
+#pragma GCC unroll 24
     for (int row = 0; row < n_rows; row++) {
+#pragma GCC unroll 24
         for (int v = 0; v < n_vectors; v++)
             block[row * n_vectors + v] =
                 vmulq_n_f32(vld1q_f32(sums + row * stride + LANES * v), factors[row]);
     }
     for (int cell = begin; cell < end; cell++) {
         const float *from = values + cell * stride;
+#pragma GCC unroll 24
         for (int row = 0; row < n_rows; row++) {
             float weight = weights[row * TILE + cell];
             float32x4_t *sum = block + row * n_vectors;
+#pragma GCC unroll 24
             for (int v = 0; v < n_vectors; v++)
                 sum[v] = vfmaq_n_f32(sum[v], vld1q_f32(from + LANES * v), weight);
         }
     }
+#pragma GCC unroll 24
     for (int row = 0; row < n_rows; row++) {
+#pragma GCC unroll 24
         for (int v = 0; v < n_vectors; v++)
             vst1q_f32(sums + row * stride + LANES * v, block[row * n_vectors + v]);
     }

@@ -1,7 +1,8 @@
 /* Products with f32, f16 and bf16 weights, with NEON.
  *
  * The order of additions is that of portable/matmul_float.c: chunks of 512 columns, column k to lane k mod 8, the lanes
- * joined as ((0+4)+(2+6)) + ((1+5)+(3+7)), chunks added in order. Products and additions are fused here. */
+ * joined as ((0+4)+(2+6)) + ((1+5)+(3+7)), chunks added in order. Products and additions are fused here.
+ * Only arrays whose loops are unrolled live in registers. */
 #include "compute/cpu/kernels.h"
 
 #include <arm_neon.h>
@@ -58,10 +59,13 @@ INLINE void add_columns(const struct rows w, widen_halves *widen, int n_rows, co
     size_t w_offset = (size_t)column * (widen ? sizeof(uint16_t) : sizeof(float));
     size_t x_offset = (size_t)column * sizeof(float);
     float32x4_t v[TOKENS];
+#pragma GCC unroll 24
     for (int t = 0; t < n_tokens; t++)
         v[t] = load(x.at + (size_t)t * x.stride + x_offset, NULL, is_tail, n_tail);
+#pragma GCC unroll 24
     for (int r = 0; r < n_rows; r++) {
         float32x4_t weights = load(w.at + (size_t)r * w.stride + w_offset, widen, is_tail, n_tail);
+#pragma GCC unroll 24
         for (int t = 0; t < n_tokens; t++)
             sums[r][t][half] = vfmaq_f32(sums[r][t][half], weights, v[t]);
     }
@@ -71,7 +75,9 @@ INLINE void add_columns(const struct rows w, widen_halves *widen, int n_rows, co
 INLINE void multiply_tile(const struct rows w, widen_halves *widen, int n_rows, const struct rows x,
                           int n_tokens, int n, float *y, int64_t y_stride) {
     float32x4_t sums[ROWS][TOKENS][2];
+#pragma GCC unroll 24
     for (int r = 0; r < n_rows; r++) {
+#pragma GCC unroll 24
         for (int t = 0; t < n_tokens; t++)
             sums[r][t][0] = sums[r][t][1] = vdupq_n_f32(0.0f);
     }
@@ -84,7 +90,9 @@ INLINE void multiply_tile(const struct rows w, widen_halves *widen, int n_rows, 
     if (n_left > 0)
         add_columns(w, widen, n_rows, x, n_tokens, i, true, n_left < 4 ? n_left : 4, 0, sums);
     if (n_left > 4) add_columns(w, widen, n_rows, x, n_tokens, i + 4, true, n_left - 4, 1, sums);
+#pragma GCC unroll 24
     for (int t = 0; t < n_tokens; t++) {
+#pragma GCC unroll 24
         for (int r = 0; r < n_rows; r++)
             y[t * y_stride + r] += sum_lanes(sums[r][t][0], sums[r][t][1]);
     }

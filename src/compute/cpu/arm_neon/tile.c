@@ -2,7 +2,7 @@
  * made of.
  *
  * Sums of 6 rows by 16 columns stay in registers: 24 of them, four of b, one of a. Every number of the result is one chain
- * of fused additions over k, whatever rows and columns lie beside it. */
+ * of fused additions over k, whatever rows and columns lie beside it. Only arrays whose loops are unrolled live in registers. */
 #include "compute/cpu/kernels.h"
 
 #include <arm_neon.h>
@@ -22,20 +22,26 @@ TILE_INLINE void multiply(const fal_tile *t, int n_rows, int n_vectors, int row,
     float *y = t->y + row * t->y_stride + column;
     int64_t a_row = t->a_row, a_column = t->a_column, b_stride = t->b_stride;
     float32x4_t sums[ROWS][VECTORS];
+#pragma GCC unroll 24
     for (int i = 0; i < n_rows; i++) {
+#pragma GCC unroll 24
         for (int v = 0; v < n_vectors; v++)
             sums[i][v] = vdupq_n_f32(0.0f);
     }
     for (int k = t->n_terms; k > 0; k--) {
+#pragma GCC unroll 24
         for (int i = 0; i < n_rows; i++) {
             float factor = a[i * a_row];
+#pragma GCC unroll 24
             for (int v = 0; v < n_vectors; v++)
                 sums[i][v] = vfmaq_n_f32(sums[i][v], vld1q_f32(b + v * LANES), factor);
         }
         a += a_column;
         b += b_stride;
     }
+#pragma GCC unroll 24
     for (int i = 0; i < n_rows; i++) {
+#pragma GCC unroll 24
         for (int v = 0; v < n_vectors; v++) {
             float *to = y + i * t->y_stride + v * LANES;
             vst1q_f32(to, t->is_added ? vaddq_f32(vld1q_f32(to), sums[i][v]) : sums[i][v]);
