@@ -52,7 +52,7 @@ static fal_guarded cells_of(const struct span *s, const float *numbers, fal_plac
 static void round_to_cells(const struct span *s, float *numbers) {
     for (int cell = 0; cell < s->n_cells; cell++) {
         float *row = numbers + cell * s->head_dim;
-        unsigned char blocks[MAX_DIM * sizeof(float)];
+        _Alignas(4) unsigned char blocks[MAX_DIM * sizeof(float)];
         int64_t n_blocks = s->head_dim / s->type->weights_per_block;
         s->type->encode(row, NULL, blocks, n_blocks);
         s->type->decode(blocks, row, n_blocks);
