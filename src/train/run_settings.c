@@ -93,6 +93,14 @@ static uint64_t hash_frozen(fal_trainable *t) {
     return hash;
 }
 
+/* What tensors of the same shapes can be read as in more than one way. */
+static void list_model(const fal_params *p, fal_progress_of_run *out) {
+    add_number(out, "heads", p->n_heads);
+    add_number(out, "kv heads", p->n_kv_heads);
+    add_number(out, "norm epsilon", (double)p->norm_epsilon);
+    add_hash(out, "features of the model", p->features);
+}
+
 static void list_rope(const fal_params *p, fal_progress_of_run *out) {
     if (!fal_params_has(p, FAL_FEATURE_ROPE)) return;
     const fal_rope_settings *rope = &p->rope;
@@ -123,17 +131,24 @@ void fal_run_settings_list(const fal_train_subject *subject, const fal_train_opt
     fal_lora_options lora = fal_trainable_lora(subject->model);
     add_number(out, "lora rank", lora.rank);
     add_number(out, "lora alpha", lora.alpha);
+    list_model(fal_trainable_params(subject->model), out);
     list_rope(fal_trainable_params(subject->model), out);
     add_hash(out, "frozen weights", hash_frozen(subject->model));
 }
 
 /* ---- comparing ---- */
 
+/* NULL: there is none. */
 static const char *find(const fal_progress_of_run *in, const char *name) {
     for (int i = 0; i < in->n_settings; i++) {
         if (strcmp(in->settings[i].name, name) == 0) return in->settings[i].text;
     }
-    return "not set";
+    return NULL;
+}
+
+static const char *total_of(const fal_progress_of_run *in) {
+    const char *text = find(in, TOTAL);
+    return text ? text : "unknown";
 }
 
 /* Numbers are kept with all their digits, and told with those that a person wrote. */
@@ -146,12 +161,14 @@ static void shorten(const char *text, char out[FAL_SETTING_SIZE]) {
         snprintf(out, FAL_SETTING_SIZE, "%s", text);
 }
 
+/* Checkpoints by a version that did not know a setting say nothing of it. */
 fal_status fal_run_settings_compare(const fal_progress_of_run *now, const fal_progress_of_run *then,
                                     fal_error *err) {
     for (int i = 0; i < now->n_settings; i++) {
         const char *name = now->settings[i].name, *before = find(then, name);
         char ours[FAL_SETTING_SIZE], theirs[FAL_SETTING_SIZE];
-        if (strcmp(name, TOTAL) == 0 || strcmp(before, now->settings[i].text) == 0) continue;
+        if (strcmp(name, TOTAL) == 0 || !before || strcmp(before, now->settings[i].text) == 0)
+            continue;
         shorten(now->settings[i].text, ours);
         shorten(before, theirs);
         return fal_fail(err, FAL_E_ARGUMENT, "%s is %s now and %s in the checkpoint", name, ours,
@@ -162,5 +179,5 @@ fal_status fal_run_settings_compare(const fal_progress_of_run *now, const fal_pr
         err, FAL_E_ARGUMENT,
         "the data are planned otherwise, %s tokens now and %s in the checkpoint: sources, "
         "weights, seed or length are others",
-        find(now, TOTAL), find(then, TOTAL));
+        total_of(now), total_of(then));
 }

@@ -49,6 +49,9 @@ grep -c validation_loss a
 try "$FALCONER" train config.yaml $tokenizer -o halves --resume --learning-rate 2e-3 --beta2 0.9
 try "$FALCONER" train config.yaml $tokenizer -o halves --resume --seed 2
 try "$FALCONER" train config.yaml $tokenizer -o halves --resume -s text.txt
+# Models whose tensors have the same shapes, or some of them.
+try "$FALCONER" train config.yaml $tokenizer -o halves --resume --n-heads 4 --n-kv-heads 2
+try "$FALCONER" train config.yaml $tokenizer -o halves --resume --layout falcon-7b
 try "$FALCONER" train config.yaml $tokenizer -o halves --resume --learning-rate 2e-3 --force
 # A checkpoint that is cut short or has a wrong bit names the tensor.
 step=$(ls -d halves/step-* | sort -V | tail -1)
