@@ -3,6 +3,7 @@
 #include "base/cpu.h"
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/string_builder.h"
 #include "cli/command.h"
 #include "cli/quantize_report.h"
@@ -216,8 +217,6 @@ static fal_status add_outputs(job *j, const fal_parsed *parsed, fal_error *err) 
                             "quantize: IN OUT.gguf TYPE, or IN --out-dir DIR TYPE... is needed");
         return add_output(j, source, parsed->arguments[1], parsed->arguments[2], err);
     }
-    if (!j->o->dry_run && !fal_file_is_directory(j->o->directory))
-        return fal_fail(err, FAL_E_NOT_FOUND, "quantize: '%s' is not a folder", j->o->directory);
     if (j->o->name && strchr(j->o->name, '/'))
         return fal_fail(err, FAL_E_ARGUMENT,
                         "quantize: --name '%.100s': the files are named by it, '/' cannot be in it",
@@ -342,6 +341,7 @@ static fal_status run_job(job *j, const fal_parsed *parsed, fal_error *err) {
     if (o->dry_run) return FAL_OK;
     FAL_TRY(skip_finished(j, &how, err));
     if (j->n_missing == 0) return FAL_OK;
+    if (o->directory) FAL_TRY(fal_add_context(err, fal_folder_make(o->directory, err), "quantize"));
     double started = fal_seconds();
     j->progress = fal_progress_open("quantizing", "weights");
     fal_interrupt_watch(2);
