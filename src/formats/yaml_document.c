@@ -26,10 +26,24 @@ size_t fal_yaml_line(const yaml_node_t *node, const fal_yaml_origin *origin) {
     return node->start_mark.line + origin->first_line;
 }
 
-static fal_status fail_parsing(const yaml_parser_t *parser, const fal_yaml_origin *origin,
-                               fal_error *err) {
+/* Whether a tab is among what the line begins with, which YAML forbids and its parser does not call by name. */
+static bool is_indented_by_tab(fal_slice text, size_t line) {
+    const char *at = text.data, *end = text.data + text.length;
+    for (; line > 0 && at < end; line--) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        at = newline ? newline + 1 : end;
+    }
+    while (at < end && *at == ' ')
+        at++;
+    return at < end && *at == '\t';
+}
+
+static fal_status fail_parsing(const yaml_parser_t *parser, fal_slice text,
+                               const fal_yaml_origin *origin, fal_error *err) {
     if (parser->error == YAML_MEMORY_ERROR) return fal_fail_memory(err, 0);
     const char *problem = parser->problem ? parser->problem : "it is no YAML";
+    if (is_indented_by_tab(text, parser->problem_mark.line))
+        problem = "a tab; YAML indents by spaces only";
     if (parser->error == YAML_READER_ERROR)
         return fal_fail(err, FAL_E_FORMAT, "%s: %s%s", origin->name, origin->what, problem);
     return fal_fail(err, FAL_E_FORMAT, "%s:%zu: %s%s", origin->name,
@@ -81,7 +95,7 @@ static void count_nodes(const yaml_document_t *document, int id, int depth, int 
 }
 
 /* That the first document is well-formed and the only one. */
-static fal_status check(const yaml_document_t *document, yaml_parser_t *parser,
+static fal_status check(const yaml_document_t *document, yaml_parser_t *parser, fal_slice text,
                         const fal_yaml_origin *origin, fal_error *err) {
     yaml_document_t second;
     int n_nodes = 0;
@@ -91,7 +105,7 @@ static fal_status check(const yaml_document_t *document, yaml_parser_t *parser,
     if (n_nodes > MAX_NODES)
         return fal_fail(err, FAL_E_LIMIT, "%s: %smore than %d values or %d levels", origin->name,
                         origin->what, MAX_NODES, MAX_DEPTH);
-    if (!yaml_parser_load(parser, &second)) return fail_parsing(parser, origin, err);
+    if (!yaml_parser_load(parser, &second)) return fail_parsing(parser, text, origin, err);
     bool has_second = fal_yaml_root(&second) != NULL;
     yaml_document_delete(&second);
     if (!has_second) return FAL_OK;
@@ -109,9 +123,9 @@ fal_status fal_yaml_load(yaml_document_t *out, fal_slice text, const fal_yaml_or
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.data, text.length);
     fal_status status = FAL_OK;
     if (!yaml_parser_load(&parser, out)) {
-        status = fail_parsing(&parser, origin, err);
+        status = fail_parsing(&parser, text, origin, err);
     } else {
-        status = check(out, &parser, origin, err);
+        status = check(out, &parser, text, origin, err);
         if (status != FAL_OK) yaml_document_delete(out);
     }
     yaml_parser_delete(&parser);
