@@ -10,6 +10,7 @@
 #include "cli/train_report.h"
 #include "convert/to_hf.h"
 #include "model/adapter.h"
+#include "train/training_checkpoint.h"
 
 #include <stdio.h>
 
@@ -54,6 +55,8 @@ static void close_job(job *j) {
 static fal_status make_plan(job *j, fal_error *err) {
     const fal_train_choice *c = j->choice;
     FAL_TRY(fal_train_choice_options(c, &j->options, err));
+    if (!c->plan)
+        FAL_TRY(fal_add_context(err, fal_train_check_directory(&j->options, err), "train"));
     FAL_TRY(fal_train_start_open(&j->start, c, err));
     const fal_chat_format *format = c->chat_format
                                         ? fal_chat_format_by_name(c->chat_format)
@@ -86,6 +89,20 @@ static fal_status check_outputs(const job *j, fal_error *err) {
                             "train: --out '%s': its %s is the model to start from, and would be "
                             "replaced: choose another folder",
                             c->out, names[i]);
+    }
+    return FAL_OK;
+}
+
+/* Where a run that resumes begins: a mistyped folder has no checkpoint, and would be begun without a word. */
+static fal_status tell_beginning(const job *j, fal_error *err) {
+    const fal_train_choice *c = j->choice;
+    int64_t step;
+    if (!c->resume || c->quiet) return FAL_OK;
+    FAL_TRY(fal_training_checkpoint_find(c->out, &step, err));
+    if (step < 0) {
+        fal_terminal_notice("'%s' has no checkpoint: from the beginning", c->out);
+    } else {
+        fal_terminal_notice("goes on from %s/step-%lld", c->out, (long long)step);
     }
     return FAL_OK;
 }
@@ -179,7 +196,7 @@ static fal_status write_outputs(job *j, fal_error *err) {
 static fal_status tell_result(const job *j, const fal_train_result *r, double seconds,
                               fal_error *err) {
     const fal_train_choice *c = j->choice;
-    char time[32], peak[32], planned[32], of_device[64] = "";
+    char time[32], peak[32], planned[32], loss[32] = "none left to do", of_device[64] = "";
     if (c->json) return fal_json_print(fal_train_result_json(r, &j->budget, seconds), 9, err);
     if (c->quiet) return FAL_OK;
     fal_format_duration(time, sizeof time, seconds);
@@ -190,8 +207,9 @@ static fal_status tell_result(const job *j, const fal_train_result *r, double se
         fal_format_bytes(bytes, sizeof bytes, (double)j->budget.device);
         snprintf(of_device, sizeof of_device, ", and %s of the device", bytes);
     }
-    fal_terminal_notice("%lld steps, loss %.4f, in %s; memory %s, planned %s%s%s",
-                        (long long)r->n_steps, r->loss, time, peak, planned, of_device,
+    if (r->first_step <= r->n_steps) snprintf(loss, sizeof loss, "loss %.4f", r->loss);
+    fal_terminal_notice("%lld steps, %s, in %s; memory %s, planned %s%s%s", (long long)r->n_steps,
+                        loss, time, peak, planned, of_device,
                         r->has_curves ? "" : "; no curves: gnuplot is missing");
     return FAL_OK;
 }
@@ -203,8 +221,8 @@ static fal_status run_job(job *j, fal_error *err) {
     FAL_TRY(make_plan(j, err));
     FAL_TRY(tell_plan(j, err));
     if (c->plan) return FAL_OK;
-    FAL_TRY(fal_add_context(err, fal_train_check_directory(&j->options, err), "train"));
     FAL_TRY(check_outputs(j, err));
+    FAL_TRY(tell_beginning(j, err));
     FAL_TRY(fal_train_start_model(&j->start, j->device, &j->model, err));
     FAL_TRY(train(j, &result, err));
     FAL_TRY(write_outputs(j, err));

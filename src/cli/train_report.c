@@ -60,6 +60,7 @@ static void print_source(FILE *stream, const fal_train_data *d, int index) {
     print_drops(stream, &s->report);
     if (is_trained && share.epochs > 4)
         fprintf(stream, "    warning: repeated %.1f times\n", share.epochs);
+    if (s->report.n_kept == 0) fprintf(stream, "    warning: nothing of it is left\n");
 }
 
 static void print_memory(FILE *stream, const fal_train_budget *b) {

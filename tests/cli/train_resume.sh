@@ -45,6 +45,10 @@ cmp straight/model.gguf halves/model.gguf && echo "same model"
 log_of straight >a && log_of halves >b && cmp a b && echo "same log"
 cmp straight/curves.tsv halves/curves.tsv && echo "same curves"
 grep -c validation_loss a
+# What is done already has no loss; where nothing is, the run begins and says so.
+sed '/^quiet/d' config.yaml >told.yaml
+"$FALCONER" train told.yaml $tokenizer -o halves --resume 2>&1 | sed -n 's/, in .*//; /^goes on/p; /steps,/p'
+"$FALCONER" train told.yaml $tokenizer -o fresh --resume 2>&1 | grep checkpoint:
 # Options win over the file; what differs from the checkpoint is named.
 try "$FALCONER" train config.yaml $tokenizer -o halves --resume --learning-rate 2e-3 --beta2 0.9
 try "$FALCONER" train config.yaml $tokenizer -o halves --resume --seed 2
