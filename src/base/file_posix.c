@@ -18,6 +18,13 @@ enum {
     MAX_PARTIALS = 100
 };
 
+/* A folder is what people name by mistake, so it is called one. */
+static fal_status fail_irregular(const char *path, mode_t mode, fal_error *err) {
+    return fal_fail(err, FAL_E_ARGUMENT,
+                    S_ISDIR(mode) ? "'%s' is a folder, not a file" : "'%s' is not a regular file",
+                    path);
+}
+
 fal_status fal_mapping_open(fal_mapping *out, const char *path, fal_error *err) {
     *out = (fal_mapping){0};
     /* O_NONBLOCK: a pipe without a writer is refused rather than waited for. */
@@ -28,7 +35,7 @@ fal_status fal_mapping_open(fal_mapping *out, const char *path, fal_error *err) 
     if (fstat(file, &facts) != 0) {
         status = fal_fail_errno(err, "cannot look at", path);
     } else if (!S_ISREG(facts.st_mode)) {
-        status = fal_fail(err, FAL_E_ARGUMENT, "'%s' is not a regular file", path);
+        status = fail_irregular(path, facts.st_mode, err);
     } else if (facts.st_size > 0) {
         void *data = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_SHARED, file, 0);
         if (data == MAP_FAILED) {
@@ -127,8 +134,7 @@ static fal_status resolve_output(char **out, const char *path, fal_error *err) {
         *out = fal_copy_string(path, strlen(path));
         return *out ? FAL_OK : fal_fail_memory(err, strlen(path));
     }
-    if (!S_ISREG(facts.st_mode))
-        return fal_fail(err, FAL_E_ARGUMENT, "'%s' is not a regular file", path);
+    if (!S_ISREG(facts.st_mode)) return fail_irregular(path, facts.st_mode, err);
     char resolved[PATH_MAX];
     if (!realpath(path, resolved)) return fal_fail_errno(err, "cannot follow", path);
     *out = fal_copy_string(resolved, strlen(resolved));

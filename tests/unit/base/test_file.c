@@ -259,7 +259,7 @@ static void outputs_that_cannot_be(void **state) {
     CHECK_OK(fal_output_write(o, "x", 1, &err), &err);
     CHECK_STATUS(fal_output_commit(o, &err), FAL_E_IO, &err, other);
     /* Nothing but a regular file is ever replaced. */
-    CHECK_STATUS(fal_output_open(&o, other, &err), FAL_E_ARGUMENT, &err, "not a regular file");
+    CHECK_STATUS(fal_output_open(&o, other, &err), FAL_E_ARGUMENT, &err, "is a folder, not a file");
     CHECK_STATUS(fal_output_open(&o, "/dev/null", &err), FAL_E_ARGUMENT, &err, "/dev/null");
     assert_int_equal(count_entries(), 1);
     long before = fal_alloc_live();

@@ -169,7 +169,7 @@ static void files_are_opened_by_name(void **state) {
     CHECK_STATUS(fal_text_lines_open(&l, temp_path(&folder, "none"), 0, &err), FAL_E_NOT_FOUND,
                  &err, "none");
     CHECK_STATUS(fal_text_lines_open(&l, folder.path, 0, &err), FAL_E_ARGUMENT, &err,
-                 "not a regular file");
+                 "is a folder");
     temp_remove(&folder);
 }
 
