@@ -70,7 +70,7 @@ static void on_event(void *user, fal_log_level level, const char *area, const ch
 static fal_status write_file(job *j, const char *path, const char *type, fal_error *err) {
     fal_quantize_output output = {.path = path, .plan = {.mix = fal_mix_by_name(type)}};
     const fal_quantize_options how = {.n_threads = j->o->n_threads,
-                                      .name = j->o->name,
+                                      .words.name = j->o->name,
                                       .allow_requantize = true,
                                       .on_progress = on_progress,
                                       .user = j};

@@ -19,7 +19,8 @@ enum {
 };
 
 typedef struct quantize_options {
-    const char *directory, *recipe, *output_type, *embedding_type, *split, *name, *importance;
+    const char *directory, *recipe, *output_type, *embedding_type, *split, *importance;
+    fal_model_words words;
     fal_texts tensor_types;
     int n_threads;
     bool dry_run, no_fallback, allow_requantize, force, quiet, json;
@@ -44,7 +45,10 @@ static const char *type_choice(int index) {
 static const fal_option output_rows[] = {
     FAL_ROW(DIRECTORY, "out-dir", 'o', AT(directory), "DIR",
             "write NAME.TYPE.gguf there for each TYPE"),
-    FAL_ROW(TEXT, "name", 0, AT(name), "NAME", "the model's name (the source's)"),
+    FAL_ROW(TEXT, "name", 0, AT(words.name), "NAME", "the model's name (the source's)"),
+    FAL_ROW(TEXT, "author", 0, AT(words.author), "NAME", "who made it (as the source says)"),
+    FAL_ROW(TEXT, "license", 0, AT(words.license), "ID", "such as apache-2.0 (the source's)"),
+    FAL_ROW(TEXT, "description", 0, AT(words.description), "TEXT", "what it is (the source's)"),
     FAL_ROW(TEXT, "split-max-size", 0, AT(split), "SIZE",
             "cut into files of at most SIZE, such as 4G"),
     FAL_ROW_FLAG("force", 0, AT(force), "overwrite and make again what is there"),
@@ -158,7 +162,8 @@ static char *path_in_directory(const job *j, const char *source, const fal_mix *
     char stem[256];
     fal_string_builder file = {0};
     fal_quantize_stem(source, stem, sizeof stem);
-    fal_string_append_format(&file, "%s.%s.gguf", j->o->name ? j->o->name : stem, mix->name);
+    fal_string_append_format(&file, "%s.%s.gguf", j->o->words.name ? j->o->words.name : stem,
+                             mix->name);
     char *path = file.text && !file.failed ? fal_path_join(j->o->directory, file.text) : NULL;
     fal_string_release(&file);
     return path;
@@ -217,10 +222,10 @@ static fal_status add_outputs(job *j, const fal_parsed *parsed, fal_error *err) 
                             "quantize: IN OUT.gguf TYPE, or IN --out-dir DIR TYPE... is needed");
         return add_output(j, source, parsed->arguments[1], parsed->arguments[2], err);
     }
-    if (j->o->name && strchr(j->o->name, '/'))
+    if (j->o->words.name && strchr(j->o->words.name, '/'))
         return fal_fail(err, FAL_E_ARGUMENT,
                         "quantize: --name '%.100s': the files are named by it, '/' cannot be in it",
-                        j->o->name);
+                        j->o->words.name);
     for (int i = 1; i < parsed->n_arguments; i++)
         FAL_TRY(add_output(j, source, NULL, parsed->arguments[i], err));
     return FAL_OK;
@@ -327,7 +332,7 @@ static fal_status run_job(job *j, const fal_parsed *parsed, fal_error *err) {
     FAL_TRY(add_outputs(j, parsed, err));
     FAL_TRY(fal_source_open(&j->source, parsed->arguments[0], o->dry_run, &log, err));
     const fal_quantize_options how = {.n_threads = o->n_threads,
-                                      .name = o->name,
+                                      .words = o->words,
                                       .allow_requantize = o->allow_requantize,
                                       .no_fallback = o->no_fallback,
                                       .find_importance = o->importance ? find_importance : NULL,

@@ -24,7 +24,8 @@ fal_status fal_convert_folder(const char *directory, const char *path,
     FAL_TRY(fal_source_open(&source, directory, false, &o.log, err));
     if (!o.type) o.type = fal_source_float_type(source)->name;
     fal_quantize_output output = {.path = path, .plan = {.mix = fal_mix_by_name(o.type)}};
-    const fal_quantize_options how = {.name = o.name, .on_progress = show_progress, .user = &o};
+    const fal_quantize_options how = {
+        .words.name = o.name, .on_progress = show_progress, .user = &o};
     fal_status status = fal_quantize_write(source, &output, 1, &how, err);
     fal_source_close(source);
     return status;

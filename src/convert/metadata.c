@@ -3,11 +3,44 @@
 
 #include "text/chat.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 static void set_text(fal_gguf_writer *w, const char *key, const char *text) {
     fal_gguf_set_string(w, key, text, strlen(text));
+}
+
+static const struct {
+    const char *key;
+    size_t offset;
+} word_keys[] = {
+    {"general.name",        offsetof(fal_model_words, name)       },
+    {"general.author",      offsetof(fal_model_words, author)     },
+    {"general.license",     offsetof(fal_model_words, license)    },
+    {"general.description", offsetof(fal_model_words, description)},
+};
+
+enum {
+    N_WORDS = sizeof word_keys / sizeof word_keys[0]
+};
+
+static const char *word_at(const fal_model_words *words, int i) {
+    return *(const char *const *)((const char *)words + word_keys[i].offset);
+}
+
+void fal_metadata_write_words(fal_gguf_writer *w, const fal_model_words *words) {
+    for (int i = 0; i < N_WORDS; i++) {
+        const char *word = word_at(words, i);
+        if (word) set_text(w, word_keys[i].key, word);
+    }
+}
+
+const char *fal_metadata_find_word(const fal_model_words *words, const char *key) {
+    for (int i = 0; i < N_WORDS; i++) {
+        if (strcmp(key, word_keys[i].key) == 0) return word_at(words, i);
+    }
+    return NULL;
 }
 
 static int32_t find_token(const fal_vocabulary *v, const char *text) {

@@ -89,7 +89,7 @@ static fal_status announce(fal_output_set *set, fal_source *s, const fal_quantiz
         FAL_TRY(fal_gguf_writer_open(&set->writers[part], err));
         fal_gguf_writer *w = set->writers[part];
         if (part == 0) {
-            FAL_TRY(s->kind->write_metadata(s->state, w, o->name, err));
+            FAL_TRY(s->kind->write_metadata(s->state, w, &o->words, err));
             write_report(w, &output->plan, &set->report.summary, o->importance_digest, fingerprint);
         }
         if (n_parts == 1) continue;

@@ -23,7 +23,7 @@ typedef const float *fal_find_importance(void *user, const char *tensor, int64_t
 /* Zero means default. */
 typedef struct fal_quantize_options {
     int n_threads;         /* 0: the usable cores */
-    const char *name;      /* general.name; NULL: the source's */
+    fal_model_words words; /* of each file about itself */
     bool allow_requantize; /* the source may hold quantized matrices */
     bool no_fallback;      /* refuse widths that the wanted type's blocks don't divide */
     fal_find_importance

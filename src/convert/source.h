@@ -6,6 +6,7 @@
 #include <falconer/log.h>
 #include <falconer/tokenizer.h>
 
+#include "convert/metadata.h"
 #include "convert/type_plan.h"
 #include "formats/gguf_write.h"
 #include "model/arch.h"
@@ -28,8 +29,9 @@ typedef struct fal_source_kind {
                             fal_error *err);
     /* Rows [first, first + n) of tensor `index` are not needed any more: their memory may go. */
     void (*forget_rows)(void *state, int index, int64_t first, int64_t n);
-    /* Writes all metadata except general.file_type and what depends on the types of an output. */
-    fal_status (*write_metadata)(void *state, fal_gguf_writer *w, const char *name, fal_error *err);
+    /* Writes all metadata except general.file_type, and what depends on the types of an output. */
+    fal_status (*write_metadata)(void *state, fal_gguf_writer *w, const fal_model_words *words,
+                                 fal_error *err);
     /* Fails: UNSUPPORTED (an architecture that is not known), FORMAT, MEMORY. */
     fal_status (*read_model)(void *state, fal_source_model *out, fal_error *err);
     /* From here on the model has these settings and is good for n_context tokens. Called after read_model. */

@@ -163,10 +163,13 @@ static void forget_rows(void *state, int index, int64_t first, int64_t n) {
     }
 }
 
-static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *name,
+static fal_status write_metadata(void *state, fal_gguf_writer *w, const fal_model_words *words,
                                  fal_error *err) {
     const folder *c = state;
-    fal_metadata_write(w, c->arch, &c->params, name ? name : c->directory_name);
+    fal_model_words others = *words;
+    others.name = NULL;
+    fal_metadata_write(w, c->arch, &c->params, words->name ? words->name : c->directory_name);
+    fal_metadata_write_words(w, &others);
     FAL_TRY(fal_metadata_write_rope(w, c->arch, &c->params, err));
     if (c->tokenizer)
         fal_metadata_write_vocabulary(w, fal_tokenizer_vocabulary(c->tokenizer), &c->params);

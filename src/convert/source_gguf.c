@@ -73,18 +73,17 @@ static fal_status write_context(const gguf_source *g, fal_gguf_writer *w, fal_er
     return fal_metadata_write_rope(w, g->arch, &g->params, err);
 }
 
-static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *name,
+static fal_status write_metadata(void *state, fal_gguf_writer *w, const fal_model_words *words,
                                  fal_error *err) {
     const gguf_source *g = state;
     if (g->has_other_rope) FAL_TRY(write_context(g, w, err));
     for (int i = 0; i < fal_gguf_value_count(g->file); i++) {
         const fal_gguf_value *v = fal_gguf_value_at(g->file, i);
-        if (is_replaced(v->key) || (g->has_other_rope && is_of_context(g, v->key))) continue;
-        if (name && strcmp(v->key, "general.name") == 0) {
-            fal_gguf_set_string(w, v->key, name, strlen(name));
-        } else {
-            fal_gguf_set_value(w, g->file, v);
-        }
+        if (is_replaced(v->key) || fal_metadata_find_word(words, v->key)
+            || (g->has_other_rope && is_of_context(g, v->key)))
+            continue;
+        fal_gguf_set_value(w, g->file, v);
+        if (strcmp(v->key, "general.architecture") == 0) fal_metadata_write_words(w, words);
     }
     return FAL_OK;
 }

@@ -113,10 +113,10 @@ static void forget_rows(void *state, int index, int64_t first, int64_t n) {
 
 /* ---- the rest is the base's ---- */
 
-static fal_status write_metadata(void *state, fal_gguf_writer *w, const char *name,
+static fal_status write_metadata(void *state, fal_gguf_writer *w, const fal_model_words *words,
                                  fal_error *err) {
     const merged *m = state;
-    return m->base->kind->write_metadata(m->base->state, w, name, err);
+    return m->base->kind->write_metadata(m->base->state, w, words, err);
 }
 
 static fal_status read_model(void *state, fal_source_model *out, fal_error *err) {

@@ -49,7 +49,7 @@ static bool on_quantize(void *user, const char *tensor, int64_t n_done, int64_t 
 
 fal_quantize_options fal_publishing_quantize_options(publishing *p) {
     return (fal_quantize_options){.n_threads = p->options->n_threads,
-                                  .name = p->options->name,
+                                  .words.name = p->options->name,
                                   .importance_digest = p->importance_digest,
                                   .on_progress = on_quantize,
                                   .user = p};

@@ -280,7 +280,7 @@ static void test_finished_in_every_way(void **state) {
     fal_quantize_output o = output_of("same.gguf", "Q4_0");
     o.plan.has_importance = true;
     const fal_quantize_options a = {.importance_digest = "a"}, b = {.importance_digest = "b"},
-                               renamed = {.name = "another"};
+                               renamed = {.words.name = "another"};
     CHECK_OK(fal_quantize_write(one, &o, 1, &a, &err), &err);
     assert_true(fal_quantize_is_finished(one, &o, &a));
     assert_false(fal_quantize_is_finished(one, &o, &b));
