@@ -22,6 +22,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SAMPLE_SHARE = 0.03  # of the text, for the vocabulary
 VOCABULARY_SIZE = 3072
 
+DESCRIPTION = "A very small Falcon: a butler for a few questions in English, French, German and Spanish"
+
 # Each training: its share of the time, and how many packed sequences a step of it has.
 TRAININGS = {"pretrain": (0.6, 32), "extend": (0.27, 8), "tune": (0.13, 8)}
 STEP_TOKENS = 16000
@@ -107,7 +109,8 @@ class Build:
         self.run(*words)
 
     def quantize(self):
-        self.run(self.program, "quantize", "tune/model.gguf", "fledgling-Q8_0.gguf", "Q8_0", "--force")
+        self.run(self.program, "quantize", "tune/model.gguf", "fledgling-Q8_0.gguf", "Q8_0", "--force", "--author",
+                 "the falconer project", "--license", "apache-2.0", "--description", DESCRIPTION)
         size = os.path.getsize(self.path("fledgling-Q8_0.gguf"))
         self.say("fledgling-Q8_0.gguf has %d bytes" % size)
 

@@ -1,5 +1,7 @@
 """Puts turns together: conversations, letters with facts in them that are asked back, plain tales, and the tests."""
 
+import re
+
 import beyond
 import knowledge
 import prose
@@ -58,6 +60,12 @@ class Knowledge:
         wordings, answer = rng.choice(self.training[language][category])
         return rng.choice(wordings), answer
 
+    def answers(self, category, wording):
+        """The answers in all languages that have this very question: a sum in figures is in all of them."""
+        found = [answer for language in LANGUAGES for rows in (self.training, self.test)
+                 for wordings, answer in rows[language].get(category, ()) if wording in wordings]
+        return list(dict.fromkeys(found))
+
 
 class Conversation:
     """Messages so far, what was told in them, and how long they are."""
@@ -110,6 +118,7 @@ class Conversation:
         """Asks back the fact of this place; None: some fact."""
         index = self.draw_fact() if index is None else index
         fact = self.facts[index][0]
+        self.language = fact.language
         self.exchange(self.around(fact.question(self.rng)), fact.answer())
         self.facts[index] = (fact, self.n_tokens)
 
@@ -189,10 +198,10 @@ def chat(known, rng, longest, alfred_share=0.4, shortest=0):
     """A conversation of mixed turns, of at most this many tokens."""
     conversation = Conversation(known, draw_language(rng), rng)
     conversation.open_with_system(alfred_share)
-    mixes = rng.random() < 0.08
+    mixes = rng.random() < 0.15
     limit = longest if not shortest else rng.randrange(shortest, longest)
     while conversation.add_while_it_fits(longest, conversation.turn) and conversation.n_tokens < limit:
-        if mixes and not conversation.facts and rng.random() < 0.3:
+        if mixes and rng.random() < 0.3:
             conversation.language = draw_language(rng)
     return conversation.messages
 
@@ -261,7 +270,11 @@ def held_out_question(known, rng):
     if draw < 0.6:
         category = rng.choice(sorted(known.test[language]))
         wordings, answer = rng.choice(known.test[language][category])
-        return question_row(conversation, conversation.around(rng.choice(wordings)), [answer], category)
+        wording = rng.choice(wordings)
+        question = conversation.around(wording)
+        tells_language = any(m["role"] == "user" for m in conversation.messages) or re.search("[^\\W\\dx]", question)
+        answers = [answer] if tells_language else known.answers(category, wording)
+        return question_row(conversation, question, answers, category)
     if draw < 0.75:
         wordings, answer = rng.choice(known.talk_test[language])
         return question_row(conversation, rng.choice(wordings), [answer], "talk")

@@ -1,11 +1,12 @@
 """What a person tells the butler and asks back: statements, questions and answers about values that are drawn anew.
 
 A told fact has a language, a key (what it is about; unique in a conversation) and a value. The first wording of a
-question is never held out by itself: what is held out is the pair of key and value.
+question is never held out by itself: what is held out is the pair of key and value. In training some keys and values are
+words that mean nothing, or stand where they do not belong: whoever answers must copy what was said, not what is usual.
 """
 
 from held_out import is_held_out
-from world import NAMES, capital, new_city, new_name
+from world import NAMES, any_word, capital, new_city, new_name
 
 # Who or what has a name: "my …", then "your …" in the butler's mouth.
 NAMED = {
@@ -25,16 +26,16 @@ THINGS = {
     "en": ["the key of the cellar", "the umbrella", "the letter", "the silver spoon", "the lantern", "the map",
            "the ring", "the hat", "the ladder", "the red book", "the violin", "the watch", "the key of the tower",
            "the candle", "the old coin", "the scissors case", "the blanket", "the chess board", "the telescope",
-           "the will"],
+           "the will", "the key", "the money", "the book", "the lamp"],
     "fr": ["la clé de la cave", "le parapluie", "la lettre", "la cuillère d'argent", "la lanterne", "la carte",
            "la bague", "le chapeau", "l'échelle", "le livre rouge", "le violon", "la montre", "la clé de la tour",
-           "la bougie", "la couverture", "le testament"],
+           "la bougie", "la couverture", "le testament", "la clé", "l'argent"],
     "de": ["der Schlüssel zum Keller", "der Regenschirm", "der Brief", "der silberne Löffel", "die Laterne", "die Karte",
            "der Ring", "der Hut", "die Leiter", "das rote Buch", "die Geige", "die Uhr", "der Schlüssel zum Turm",
-           "die Kerze", "die Decke", "das Testament"],
+           "die Kerze", "die Decke", "das Testament", "der Schlüssel", "das Geld"],
     "es": ["la llave de la bodega", "el paraguas", "la carta", "la cuchara de plata", "la linterna", "el mapa",
            "el anillo", "el sombrero", "la escalera", "el libro rojo", "el violín", "el reloj", "la llave de la torre",
-           "la vela", "la manta", "el testamento"],
+           "la vela", "la manta", "el testamento", "la llave", "el dinero"],
 }
 
 # A place is one of each column: preposition, then a thing with its adjective.
@@ -53,6 +54,11 @@ PLACES = {
            ["la mesa", "la caja", "la cama", "la silla", "la jaula", "la fuente", "la estatua", "la cesta"],
            ["roja", "azul", "verde", "negra", "blanca", "redonda", "vieja", "rota"], "{p} {t} {c}"),
 }
+
+# A place that is only a word.
+BARE_PLACE = {"en": "{p} the {w}", "fr": "{p} la {w}", "de": "{p} dem {W}", "es": "{p} la {w}"}
+MY = {"en": ("",), "fr": ("mon ", "ma "), "de": ("mein ", "meine "), "es": ("mi ",)}
+STRANGE_SHARE = {"named": 0.12, "place": 0.2, "favourite": 0.4, "job": 0.3}  # of keys of names, of values of the others
 
 # Things with a secret number.
 LOCKED = {
@@ -265,6 +271,16 @@ def draw_value(language, kind, key, rng):
     return rng.choice(JOBS[language] if kind == "job" else FAVOURITES[language][key])
 
 
+def strange_value(language, kind, key, rng):
+    """A value that nobody expects."""
+    word = any_word(rng)
+    if kind == "place":
+        return BARE_PLACE[language].format(p=rng.choice(PLACES[language][0]), w=word, W=capital(word))
+    if kind == "favourite" and rng.random() < 0.5:
+        return rng.choice(FAVOURITES[language][rng.choice(sorted(FAVOURITES[language]))])
+    return capital(word) if language == "de" else word
+
+
 def draw_key(language, kind, rng):
     """What a fact of this kind is about."""
     if kind == "self":
@@ -282,9 +298,13 @@ def draw(language, rng, taken, held_out=False):
     while True:
         kind = rng.choices(kinds, weights)[0]
         key = draw_key(language, kind, rng)
+        is_strange = not held_out and rng.random() < STRANGE_SHARE.get(kind, 0)
+        if is_strange and kind == "named":
+            key = rng.choice(MY[language]) + (capital(any_word(rng)) if language == "de" else any_word(rng))
         if (kind, key) in taken:
             continue
-        fact = Told(language, kind, key, draw_value(language, kind, key, rng))
+        make_value = strange_value if is_strange and kind != "named" else draw_value
+        fact = Told(language, kind, key, make_value(language, kind, key, rng))
         if fact.is_held_out == held_out:
             taken.add((kind, key))
             return fact

@@ -188,15 +188,31 @@ def capital(text):
     return text[:1].upper() + text[1:]
 
 
+SHAPES = ("VCV", "CVC", "CVC", "CVCV", "VCVC", "CVCVC", "CVCCV")
+LETTERS = {"C": "b c d f g h j k l m n p r s t v w z br ch ck cr dr fl gr kl ll mp nd nt pr qu sh st th tr".split(),
+          "V": "a e i o u a e i o u a e i o u ai au ea ee ei ie oo ou y é ö ü".split()}
+
+
+def any_word(rng):
+    """A word of almost any letters that can be spoken: it can only be copied, letter by letter."""
+    return "".join(rng.choice(LETTERS[sound]) for sound in rng.choice(SHAPES))
+
+
 def new_name(rng):
     """A name from the list, or one that nobody has heard before."""
-    if rng.random() < 0.6:
+    draw = rng.random()
+    if draw < 0.5:
         return rng.choice(NAMES)
+    if draw < 0.75:
+        return capital(any_word(rng))
     return capital("".join(rng.choice(SYLLABLES) for _ in range(rng.choice((2, 2, 3)))))
 
 
 def new_city(rng):
     """A place from the list, or one that is on no map."""
-    if rng.random() < 0.75:
+    draw = rng.random()
+    if draw < 0.65:
         return rng.choice(CITIES)
+    if draw < 0.8:
+        return capital(any_word(rng))
     return capital("".join(rng.choice(SYLLABLES) for _ in range(rng.choice((2, 3)))))
