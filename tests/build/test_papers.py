@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The papers tell the truth: every relative link leads somewhere, the README's first session runs, and every command the
-program has is in the README. Usage: test_papers.py ROOT FALCONER"""
+"""The papers tell the truth: every relative link leads somewhere, the README's conversation goes as it says, its first
+session runs, and every command the program has is in the README. Usage: test_papers.py ROOT FALCONER"""
 import pathlib
 import re
 import subprocess
@@ -13,7 +13,7 @@ findings = []
 
 def papers():
     yield from root.glob("*.md")
-    for folder in ("docs", "src", "tests", "examples", "bench"):
+    for folder in ("docs", "src", "tests", "examples", "bench", "models", "recipes"):
         yield from (root / folder).rglob("README.md" if folder == "src" else "*.md")
 
 
@@ -21,6 +21,18 @@ def check_links(path):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8")):
         if not target.startswith(("http:", "https:", "mailto:")) and not (path.parent / target).exists():
             findings.append(f"{path.relative_to(root)}: no such thing as {target}")
+
+
+def check_conversation(readme):
+    """The one that the README begins with; a program without a model inside cannot hold it."""
+    if subprocess.run([falconer, "inspect"], capture_output=True).returncode:
+        return
+    exchanges = re.findall(r"^    > (.*)\n    (.*)$", readme, re.M)
+    said = "".join(question + "\n" for question, _ in exchanges)
+    done = subprocess.run([falconer, "chat", "--temperature", "0"], input=said, capture_output=True, text=True)
+    answers = done.stdout.splitlines()
+    if len(exchanges) < 3 or answers != [answer for _, answer in exchanges]:
+        findings.append(f"README.md: the conversation goes {answers}")
 
 
 def session(readme):
@@ -34,6 +46,7 @@ def main():
     for path in papers():
         check_links(path)
     readme = (root / "README.md").read_text(encoding="utf-8")
+    check_conversation(readme)
     lines = list(session(readme))
     if len(lines) < 5:
         findings.append(f"README.md: the first session has {len(lines)} commands")
