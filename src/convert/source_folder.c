@@ -231,10 +231,21 @@ static void report_unused(const folder *c) {
                example);
 }
 
+/* The folder of a training run is named instead of the checkpoint or the file in it: the way to them is told. */
+static fal_status explain_missing_config(const char *directory, fal_status status, fal_error *err) {
+    char *file = fal_path_join(directory, "model.gguf");
+    if (!file) return fal_fail_memory(err, 0);
+    if (fal_file_exists(file))
+        status = fal_fail(err, status, "'%s' has no config.json; there is '%s'", directory, file);
+    fal_free(file);
+    return status;
+}
+
 static fal_status read_config(folder *c, const char *directory, fal_error *err) {
     char *path = fal_path_join(directory, "config.json");
     if (!path) return fal_fail_memory(err, 0);
     fal_status status = fal_json_read_file(&c->config, path, err);
+    if (status == FAL_E_NOT_FOUND) status = explain_missing_config(directory, status, err);
     if (status == FAL_OK && !json_is_object(c->config))
         status = fal_fail(err, FAL_E_FORMAT, "%s: the top level is no object", path);
     if (status == FAL_OK) {

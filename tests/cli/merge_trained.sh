@@ -11,6 +11,8 @@ CHECKPOINT="$SOURCE_DIR/tests/golden/models/falcon-7b-like"
 ls run/hf run/adapter
 "$FALCONER" merge -q -m "$CHECKPOINT" -a run/adapter merged.gguf --type f32
 "$FALCONER" convert -q run/hf back.gguf
+# A run's folder is no checkpoint; what is in it is named.
+try "$FALCONER" merge -q -m run -a run/adapter nothing.gguf
 "$FALCONER" score -m run/model.gguf --text 'What follows 3?' >scores
 for file in merged back; do
     "$FALCONER" score -m $file.gguf --text 'What follows 3?' | cmp - scores
