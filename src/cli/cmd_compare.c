@@ -124,7 +124,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     fal_eval_comparison result = {0};
     fal_status status = FAL_OK;
     if (o->models.count != 2)
-        return fal_fail(err, FAL_E_ARGUMENT, "compare: %zu models are named, 2 are needed; %s",
+        return fal_fail(err, FAL_E_ARGUMENT, "compare: two models are needed, %zu named; %s",
                         o->models.count, usage);
     if (!o->text.file) return fal_fail(err, FAL_E_ARGUMENT, "compare: no text is named; %s", usage);
     FAL_TRY_OUT(open_models(o, models, err));
