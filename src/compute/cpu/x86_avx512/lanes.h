@@ -11,7 +11,8 @@ enum {
 
 /* The lanes of a vector of which n numbers are left; what a mask leaves out is neither read nor written. */
 static inline __mmask16 lanes_left(int64_t n) {
-    return n >= LANES ? (__mmask16)0xffff : n > 0 ? (__mmask16)((1u << n) - 1) : (__mmask16)0;
+    unsigned lanes = n >= LANES ? 0xffffu : n > 0 ? (1u << n) - 1 : 0;
+    return (__mmask16)lanes;
 }
 
 /* The order of additions: lanes 8 apart, 4 apart, 2 apart, 1 apart. */
