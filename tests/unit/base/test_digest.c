@@ -70,7 +70,7 @@ static void reads_files(void **state) {
     CHECK_STATUS(fal_sha256_file(hex, temp_path(&folder, "absent"), NULL, NULL, &err),
                  FAL_E_NOT_FOUND, &err, "absent");
     CHECK_STATUS(fal_sha256_file(hex, folder.path, NULL, NULL, &err), FAL_E_ARGUMENT, &err,
-                 "regular");
+                 "folder");
     temp_remove(&folder);
 }
 
