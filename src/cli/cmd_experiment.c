@@ -33,7 +33,7 @@ static const char *preset_choice(int index) {
 
 static const fal_option rows[] = {
     FAL_ROW_CHOICE("preset", 'p', AT(preset), "NAME", preset_choice,
-                   "how large: smoke, quick, full (quick)"),
+                   "smoke, quick, full, large (quick)"),
     FAL_ROW(DIRECTORY, "out", 'o', AT(folder), "DIR", "results and report (context-extension)"),
     FAL_ROW_COUNT("seeds", 0, AT(n_seeds), "N", 1, FAL_MAX_SEEDS, "models trained (the preset's)"),
     FAL_ROW_COUNT("only", 0, AT(only), "SEED", 1, FAL_MAX_SEEDS, "compute this seed, no report"),

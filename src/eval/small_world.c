@@ -47,7 +47,15 @@ enum plain_word {
     N_PLAIN
 };
 
-/* Classes of words lie one behind the other. */
+/* Classes of words lie one behind the other. They are small: how many examples it takes to tell keys apart grows with how
+ * many there are. */
+enum {
+    N_NAMES = 16,
+    N_OBJECTS = 8,
+    N_FIRMS = 8,
+    N_KINDS = 8 /* of bells, and of notes */
+};
+
 enum word_class {
     NAME,
     OBJECT,
@@ -66,27 +74,28 @@ static const struct {
     int first, count;
     const char *syllables, *ending; /* pairs of letters that its words are made of; NULL: numbers */
 } classes[N_CLASSES] = {
-    [NAME] = {N_PLAIN,       64, "MaLoTiReSuBeNoKa", ""  },
-    [OBJECT] = {N_PLAIN + 64,  32, "goplenucidarfote", ""  },
-    [FIRM] = {N_PLAIN + 96,  32, "KoZeVuXiPaDoFaRu", ""  },
-    [PLACE] = {N_PLAIN + 128, 32, "haviborgulmestad", "m" },
-    [CODE_WORD] = {N_PLAIN + 160, 64, "zaqexukijovypuwo", ""  },
-    [BELL_KIND] = {N_PLAIN + 224, 12, "brclstgrcospshfl", "i" },
-    [NUMBER] = {N_PLAIN + 236, 16, NULL,               NULL},
-    [NOUN] = {N_PLAIN + 252, 80, "tabeligonurasemo", ""  },
-    [VERB] = {N_PLAIN + 332, 48, "dekilomanibureto", "s" },
-    [ADJECTIVE] = {N_PLAIN + 380, 48, "lumigrosharnebil", "y" }
+    [NAME] = {N_PLAIN,       N_NAMES,   "MaLoTiReSuBeNoKa", ""  },
+    [OBJECT] = {N_PLAIN + 16,  N_OBJECTS, "goplenucidarfote", ""  },
+    [FIRM] = {N_PLAIN + 24,  N_FIRMS,   "KoZeVuXiPaDoFaRu", ""  },
+    [PLACE] = {N_PLAIN + 32,  8,         "haviborgulmestad", "m" },
+    [CODE_WORD] = {N_PLAIN + 40,  16,        "zaqexukijovypuwo", ""  },
+    [BELL_KIND] = {N_PLAIN + 56,  N_KINDS,   "brclstgrcospshfl", "i" },
+    [NUMBER] = {N_PLAIN + 64,  16,        NULL,               NULL},
+    [NOUN] = {N_PLAIN + 80,  48,        "tabeligonurasemo", ""  },
+    [VERB] = {N_PLAIN + 128, 32,        "dekilomanibureto", "s" },
+    [ADJECTIVE] = {N_PLAIN + 160, 32,        "lumigrosharnebil", "y" }
 };
 
 enum {
     MOST_SENTENCE = 16,
-    SHORTEST_SENTENCE = 5,            /* of prose */
-    N_FACTS = 64 + 32 + 64 + 12 + 12, /* codes, objects, firms of people, bells, notes */
-    NOTE_WORDS = 6,
+    SHORTEST_SENTENCE = 5, /* of prose */
+    N_FACTS = 2 * N_NAMES + N_OBJECTS
+              + 2 * N_KINDS, /* codes and firms of people, objects, bells, notes */
+    NOTE_WORDS = 8,
     N_TOPICS = 10,
-    N_OBJECTS = 4, /* that a document speaks of */
-    N_KINDS = 3,   /* of bells, likewise */
-    N_FACT_DRAWS = 6,
+    N_OWN_OBJECTS = 4, /* that a document speaks of */
+    N_OWN_KINDS = 3,   /* of bells, likewise */
+    N_FACT_DRAWS = 8,
     FEW_FACTS = 4, /* until then most sentences state some */
     MOST_COUNT = 15
 };
@@ -284,12 +293,13 @@ typedef struct facts {
     } items[N_FACTS];
 
     int count;
-    int codes[64][2], holders[32], firms[64], places[32], bells[12], notes[12][NOTE_WORDS];
-    bool has_place[32];
+    int codes[N_NAMES][2], firms[N_NAMES], holders[N_OBJECTS], places[N_FIRMS];
+    int bells[N_KINDS], notes[N_KINDS][NOTE_WORDS];
+    bool has_place[N_FIRMS];
 
     /* What this document speaks of: few things and mostly of one kind, so that a question is answered by its key, not by
      * what was stated last. */
-    int favourite, objects[N_OBJECTS], kinds[N_KINDS];
+    int favourite, objects[N_OWN_OBJECTS], kinds[N_OWN_KINDS];
 } facts;
 
 static void remember(facts *f, fact_kind kind, int key, int position) {
@@ -323,7 +333,7 @@ static void state_work(text *t, facts *f) {
 }
 
 static void state_holder(text *t, facts *f) {
-    int object = f->objects[draw(&t->random, N_OBJECTS)],
+    int object = f->objects[draw(&t->random, N_OWN_OBJECTS)],
         name = draw(&t->random, classes[NAME].count);
     bool is_held = is_known(f, FACT_HOLDER, object);
     if (is_held && f->holders[object] == name) return;
@@ -336,7 +346,7 @@ static void state_holder(text *t, facts *f) {
 
 static void state_fact(text *t, facts *f) {
     fal_random *r = &t->random;
-    int name = draw(r, classes[NAME].count), kind = f->kinds[draw(r, N_KINDS)];
+    int name = draw(r, classes[NAME].count), kind = f->kinds[draw(r, N_OWN_KINDS)];
     int what = fal_random_unit(r) < 0.7 ? f->favourite : draw(r, N_FACT_DRAWS);
     int code[2] = {draw(r, classes[CODE_WORD].count), draw(r, classes[CODE_WORD].count)};
     int nouns[NOTE_WORDS], note_kind = draw(r, classes[BELL_KIND].count);
@@ -347,9 +357,10 @@ static void state_fact(text *t, facts *f) {
         memcpy(f->codes[name], code, sizeof code);
         remember(f, FACT_CODE, name, t->n);
         return;
-    case 2: state_holder(t, f); return;
-    case 3: state_work(t, f); return;
-    case 4:
+    case 2:
+    case 3: state_holder(t, f); return;
+    case 4: state_work(t, f); return;
+    case 5:
         if (f->bells[kind] == MOST_COUNT || !put(t, bell_event(kind))) return;
         f->bells[kind]++;
         remember(f, FACT_BELL, kind, t->n);
@@ -390,8 +401,8 @@ void fal_world_document(uint64_t seed, uint64_t index, double chatter, int n_tok
                         int32_t *tokens, uint8_t *parts) {
     text t = begin(tokens, parts, n_tokens, seed, index);
     facts f = {.favourite = draw(&t.random, N_FACT_DRAWS)};
-    draw_different(&t.random, classes[OBJECT].count, f.objects, N_OBJECTS);
-    draw_different(&t.random, classes[BELL_KIND].count, f.kinds, N_KINDS);
+    draw_different(&t.random, classes[OBJECT].count, f.objects, N_OWN_OBJECTS);
+    draw_different(&t.random, classes[BELL_KIND].count, f.kinds, N_OWN_KINDS);
     while (t.limit - t.n >= MOST_SENTENCE) {
         double what = fal_random_unit(&t.random), facts_share = f.count < FEW_FACTS ? 0.7 : 0.25;
         if (what < chatter)
@@ -540,8 +551,7 @@ void fal_world_word(int32_t token, char out[FAL_WORLD_WORD_SIZE]) {
         if (!s)
             snprintf(out, FAL_WORLD_WORD_SIZE, "%d", index);
         else
-            snprintf(out, FAL_WORLD_WORD_SIZE, "%.2s%.2s%s%s", s + 2 * (index % 8),
-                     s + 2 * ((index / 8 + index % 8 + 1) % 8), index >= 64 ? "la" : "",
-                     classes[class].ending);
+            snprintf(out, FAL_WORLD_WORD_SIZE, "%.2s%.2s%s", s + 2 * (index % 8),
+                     s + 2 * ((index / 8 + index % 8 + 1) % 8), classes[class].ending);
     }
 }

@@ -1,4 +1,4 @@
-/* A generated world in 512 words, for experiments with small models: prose about things, facts that are stated and asked
+/* A generated world in some 200 words, for experiments with small models: prose about things, facts that are stated and asked
  * back, objects handed over, firms and where they lie, events to count, lines to copy. A word is a token.
  *
  * Everything depends on seed and index alone. What examples ask is never asked in the same way in a document: names and
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-    FAL_WORLD_WORDS = 512,    /* the vocabulary */
+    FAL_WORLD_WORDS = 256,    /* the vocabulary */
     FAL_WORLD_END = 0,        /* the token behind a document */
     FAL_WORLD_WORD_SIZE = 16, /* of a word as text, terminated */
     FAL_WORLD_SHORTEST = 128  /* tokens of the shortest example */

@@ -105,21 +105,21 @@ static void test_lists(void **state) {
 }
 
 /* By hand, for one layer of width 16 with two heads of 8 and one kv head: 16 * 32 of attention's input, 16 * 16 of its
- * output, 8 * 16 * 16 of the feed-forward, 512 * 16 of embeddings; six norms of 16. */
+ * output, 8 * 16 * 16 of the feed-forward, 256 * 16 of embeddings; six norms of 16. */
 static void test_cost(void **state) {
     (void)state;
     fal_extension_cost one = fal_extension_cost_of(smoke(), 1),
                        two = fal_extension_cost_of(smoke(), 2);
-    assert_int_equal(two.n_parameters, 512 + 256 + 2048 + 8192 + 96);
+    assert_int_equal(two.n_parameters, 512 + 256 + 2048 + 4096 + 96);
     assert_int_equal(two.n_steps, 2 + 9 * 2);
     assert_int_equal(one.n_steps - two.n_steps, 2);
     assert_int_equal(two.n_trained, 2 * 4 * 128 + 9 * (2 + 1) * 512);
     assert_int_equal(one.n_trained - two.n_trained, 2 * 512);
     /* Measures: a document of the longest and one of the trained length, an example of four tasks at each. */
     assert_int_equal(two.n_evaluated, 2 * 128 + 4 * 128 + 18 * (512 + 128 + 4 * (128 + 256 + 512)));
-    double extra = 2.0 * 512 * (6 * 11008.0 + 6.0 * 16 * 512);
-    extra += 5 * 512 * (2 * 11008.0 + 2.0 * 16 * 512) + 5 * 128 * (2 * 11008.0 + 2.0 * 16 * 128)
-             + 4 * 256 * (2 * 11008.0 + 2.0 * 16 * 256);
+    double extra = 2.0 * 512 * (6 * 6912.0 + 6.0 * 16 * 512);
+    extra += 5 * 512 * (2 * 6912.0 + 2.0 * 16 * 512) + 5 * 128 * (2 * 6912.0 + 2.0 * 16 * 128)
+             + 4 * 256 * (2 * 6912.0 + 2.0 * 16 * 256);
     CHECK_NEAR(one.flops - two.flops, extra, extra * 1e-9);
 }
 
