@@ -148,7 +148,7 @@ static void test_no_file(void **state) {
     CHECK_STATUS(fal_doctor_examine(&d, path_of("nothing.gguf"), NULL, &error), FAL_E_NOT_FOUND,
                  &error, "nothing.gguf");
     fal_diagnosis_release(&d);
-    CHECK_STATUS(fal_doctor_examine(&d, scratch, NULL, &error), FAL_E_ARGUMENT, &error, "regular");
+    CHECK_STATUS(fal_doctor_examine(&d, scratch, NULL, &error), FAL_E_ARGUMENT, &error, "folder");
     fal_diagnosis_release(&d);
 }
 
