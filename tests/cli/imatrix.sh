@@ -45,5 +45,4 @@ try "$FALCONER" imatrix -m "$MODEL" -f text -o d.dat -c 100000
 try "$FALCONER" imatrix -m "$MODEL" -f text
 try "$FALCONER" imatrix -m "$MODEL" -f text -o .
 try "$FALCONER" imatrix -m "$MODEL" -o d.dat
-try "$FALCONER" imatrix -f text -o d.dat
 [ ! -e d.dat ]

@@ -31,6 +31,5 @@ try "$FALCONER" perplexity -m "$MODEL" -f text
 try "$FALCONER" perplexity -m "$MODEL" -f text -c 2
 try "$FALCONER" perplexity -m "$MODEL" -f text -c 8 --stride 9
 try "$FALCONER" perplexity -m "$MODEL"
-try "$FALCONER" perplexity -f text
 : >empty
 try "$FALCONER" perplexity -m "$MODEL" -f empty --stride 1
