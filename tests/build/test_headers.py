@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Each public header compiles alone as C17 and as C++17, each header inside as C17. Twice included is once.
-Headers of the cuda folder need those of the toolkit, whose folders are the last arguments; without them they are left
-out. Usage: test_headers.py ROOT CC CXX [CUDA_INCLUDE...]; CXX may be empty"""
+Headers of the cuda folder need those of the toolkit, whose folders are the last arguments, and headers of a kernel set
+a compiler for its processor; without them they are left out. Usage: test_headers.py ROOT CC CXX [CUDA_INCLUDE...]; CXX may be empty"""
 import concurrent.futures
 import pathlib
+import platform
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +15,12 @@ FLAGS = ["-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-D_POSIX
          f"-I{root / 'include'}"]
 C = [cc, "-xc", "-std=c17", "-Wstrict-prototypes"]
 CXX = [cxx, "-xc++", "-std=c++17"]
+
+# Headers of a kernel set may need the instructions of their folder: folder, processor, its cross compiler, flags.
+AVX2 = ["-mavx2", "-mfma", "-mf16c"]
+AVX512 = AVX2 + ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"]
+SETS = {"x86_avx2": ("x86_64", "x86_64-linux-gnu-gcc", AVX2), "x86_avx512": ("x86_64", "x86_64-linux-gnu-gcc", AVX512),
+        "arm_neon": ("aarch64", "aarch64-linux-gnu-gcc", ["-march=armv8.2-a+dotprod"])}
 
 
 def compiles(job):
@@ -32,9 +40,11 @@ def main():
     for path in sorted((root / "src").rglob("*.h")):
         if "cuda" in path.parts and not cuda:
             continue
-        # Headers of a kernel set may need the instructions of their folder.
-        extra = ["-mavx2", "-mfma", "-mf16c"] if "x86_avx2" in path.parts else []
-        jobs.append((C, f'"{path.relative_to(root / "src").as_posix()}"', [f"-I{root / 'src'}"] + extra + cuda))
+        processor, cross, extra = SETS.get(path.parent.name, (platform.machine(), "", []))
+        compiler = cc if processor == platform.machine() else shutil.which(cross)
+        if compiler:
+            include = f'"{path.relative_to(root / "src").as_posix()}"'
+            jobs.append(([compiler] + C[1:], include, [f"-I{root / 'src'}"] + extra + cuda))
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for include, language, code, errors in pool.map(compiles, jobs):
