@@ -245,3 +245,11 @@ int64_t fal_mixture_n_tokens(const fal_mixture *m) {
     }
     return n;
 }
+
+int64_t fal_mixture_n_passages(const fal_mixture *m) {
+    int64_t n = 0;
+    for (int i = 0; i < m->n_sources; i++) {
+        if (m->sources[i].claim.share > 0) n += m->sources[i].n_passages;
+    }
+    return n;
+}

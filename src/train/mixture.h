@@ -21,7 +21,8 @@ void fal_mixture_close(fal_mixture *m);
 fal_passage fal_mixture_next(fal_mixture *m);
 
 fal_mixture_source fal_mixture_source_at(const fal_mixture *m, int source);
-/* Tokens of all sources that are trained on. */
+/* Tokens and passages of all sources that are trained on, each of them once. */
 int64_t fal_mixture_n_tokens(const fal_mixture *m);
+int64_t fal_mixture_n_passages(const fal_mixture *m);
 
 #endif

@@ -1,5 +1,4 @@
-/* Body of packer.h. Each passage goes where it leaves the least room. The search is linear in the bins that still have
- * room for the shortest passage; a window is small. */
+/* Body of packer.h. Each passage goes where it leaves the least room. */
 #include "train/packer.h"
 
 #include "base/alloc.h"
@@ -14,13 +13,13 @@ enum {
 struct fal_packer_space {
     fal_passage passage;
     int32_t index, bin; /* place before packing; where the passage goes */
-    int32_t open;       /* of the i-th bin that still has room: its number */
 };
 
 void fal_packer_release(fal_packer *p) {
     fal_free(p->passages);
     fal_free(p->bins);
     fal_free(p->space);
+    fal_open_bins_release(&p->open);
     *p = (fal_packer){0};
 }
 
@@ -52,35 +51,24 @@ static int by_length(const void *a, const void *b) {
     return x->index < y->index ? -1 : 1;
 }
 
-/* The place in the list of open bins of the one that n_tokens leave least room in; n_open: none has room. */
-static int32_t find_bin(const fal_packer *p, int32_t n_open, int32_t n_tokens, int32_t length) {
-    int32_t best = n_open, most = -1;
-    for (int32_t i = 0; i < n_open; i++) {
-        int32_t used = p->bins[p->space[i].open].n_tokens;
-        if (used > most && used <= length - n_tokens) {
-            best = i;
-            most = used;
-        }
-    }
-    return best;
-}
-
 /* Chooses a bin for each passage of the sorted space. */
 static void choose_bins(fal_packer *p, int32_t length) {
-    int32_t n_open = 0, shortest = p->space[p->n_passages - 1].passage.n_tokens;
+    int32_t shortest = p->space[p->n_passages - 1].passage.n_tokens;
     for (int32_t i = 0; i < p->n_passages; i++) {
         int32_t n_tokens = p->space[i].passage.n_tokens;
-        int32_t place = find_bin(p, n_open, n_tokens, length);
-        if (place == n_open) {
+        int32_t place = fal_open_bins_find(&p->open, length - n_tokens);
+        if (place < 0) {
             p->bins[p->n_bins] = (fal_bin){0};
-            p->space[n_open++].open = p->n_bins++;
+            place = fal_open_bins_add(&p->open, p->n_bins++);
         }
-        int32_t chosen = p->space[place].open;
+        int32_t chosen = p->open.items[place].bin;
         p->space[i].bin = chosen;
         p->bins[chosen].n_passages++;
         p->bins[chosen].n_tokens += n_tokens;
         if (p->bins[chosen].n_tokens > length - shortest)
-            p->space[place].open = p->space[--n_open].open;
+            fal_open_bins_close(&p->open, place);
+        else
+            fal_open_bins_fill(&p->open, place, p->bins[chosen].n_tokens);
     }
 }
 
@@ -91,6 +79,7 @@ fal_status fal_packer_pack(fal_packer *p, int32_t length, fal_error *err) {
     if (!fal_grow((void **)&p->bins, &p->bin_capacity, n, sizeof *p->bins)
         || !fal_grow((void **)&p->space, &p->space_capacity, n, sizeof *p->space))
         return fal_fail_memory(err, n * (sizeof *p->bins + sizeof *p->space));
+    FAL_TRY(fal_open_bins_reset(&p->open, n, err));
     for (int32_t i = 0; i < p->n_passages; i++)
         p->space[i] = (struct fal_packer_space){.passage = p->passages[i], .index = i};
     qsort(p->space, n, sizeof *p->space, by_length);
@@ -104,6 +93,11 @@ fal_status fal_packer_pack(fal_packer *p, int32_t length, fal_error *err) {
     return FAL_OK;
 }
 
+size_t fal_packer_passage_bytes(void) {
+    return sizeof(fal_passage) + sizeof(fal_bin) + sizeof(struct fal_packer_space)
+           + sizeof(fal_open_bin);
+}
+
 int32_t fal_packer_emptiest(const fal_packer *p) {
     int32_t found = -1;
     for (int32_t b = 0; b < p->n_bins; b++) {
@@ -112,10 +106,13 @@ int32_t fal_packer_emptiest(const fal_packer *p) {
     return found;
 }
 
-int32_t fal_packer_fullest(const fal_packer *p) {
-    int32_t found = -1;
-    for (int32_t b = 0; b < p->n_bins; b++) {
-        if (found < 0 || p->bins[b].n_tokens > p->bins[found].n_tokens) found = b;
-    }
-    return found;
+/* Fullest first; of the same n_tokens, by where the passages lie, which is the order of packing. */
+static int by_fullness(const void *a, const void *b) {
+    const fal_bin *x = a, *y = b;
+    if (x->n_tokens != y->n_tokens) return x->n_tokens < y->n_tokens ? 1 : -1;
+    return x->first < y->first ? -1 : 1;
+}
+
+void fal_packer_sort(fal_packer *p) {
+    if (p->n_bins > 1) qsort(p->bins, (size_t)p->n_bins, sizeof *p->bins, by_fullness);
 }

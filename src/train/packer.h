@@ -2,6 +2,7 @@
 #ifndef FAL_TRAIN_PACKER_H
 #define FAL_TRAIN_PACKER_H
 
+#include "train/open_bins.h"
 #include "train/plan.h"
 
 /* One sequence to be: passages [first, first + n_passages) of the packer. */
@@ -15,7 +16,8 @@ typedef struct fal_packer {
     fal_bin *bins;
     int32_t n_passages, n_bins;
     int64_t n_tokens;
-    struct fal_packer_space *space; /* of the packing itself */
+    struct fal_packer_space *space; /* of the packing itself, as is open */
+    fal_open_bins open;
     size_t passage_capacity, bin_capacity, space_capacity;
 } fal_packer;
 
@@ -26,8 +28,11 @@ void fal_packer_keep(fal_packer *p, int32_t bin);
 fal_status fal_packer_add(fal_packer *p, fal_passage passage, fal_error *err);
 /* Packs all passages, each 1 to length tokens, into bins of at most length tokens. Fails: MEMORY. */
 fal_status fal_packer_pack(fal_packer *p, int32_t length, fal_error *err);
-/* The bin with fewest tokens, or most (the first of several); -1: there is none. */
+/* Memory that a passage takes until it is packed. */
+size_t fal_packer_passage_bytes(void);
+/* The bin with fewest tokens (the first of several); -1: there is none. */
 int32_t fal_packer_emptiest(const fal_packer *p);
-int32_t fal_packer_fullest(const fal_packer *p);
+/* Puts the fullest bins first; those of as many tokens stay in their order. */
+void fal_packer_sort(fal_packer *p);
 
 #endif

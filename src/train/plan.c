@@ -3,6 +3,7 @@
 #include "train/plan.h"
 
 #include "base/alloc.h"
+#include "base/cpu.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "train/mixture.h"
@@ -142,11 +143,9 @@ static fal_status complete_step(making *m, fal_error *err) {
     while (m->packer.n_tokens < n_missing * plan->sequence_length)
         FAL_TRY(fal_packer_add(&m->packer, fal_mixture_next(m->mixture), err));
     FAL_TRY(fal_packer_pack(&m->packer, plan->sequence_length, err));
-    for (int64_t i = 0; i < n_missing; i++) {
-        int32_t bin = fal_packer_fullest(&m->packer);
+    fal_packer_sort(&m->packer);
+    for (int32_t bin = 0; bin < n_missing; bin++)
         FAL_TRY(lay_down(plan, &m->packer, bin, err));
-        m->packer.bins[bin].n_tokens = 0;
-    }
     return FAL_OK;
 }
 
@@ -160,14 +159,36 @@ static void finish_shares(fal_plan *plan, const fal_mixture *mixture) {
     }
 }
 
+/* A size that memory cannot hold is refused before the work of finding out. What will be planned is estimated from the
+ * mean passage; a step may have to be packed at once. */
+static fal_status check_size(const fal_plan *plan, const fal_mixture *mixture, int64_t n_tokens,
+                             fal_error *err) {
+    static const double gib = 1 << 30;
+    double per_step = (double)plan->n_per_step * plan->sequence_length;
+    double total = (double)n_tokens > per_step ? (double)n_tokens : per_step;
+    double density =
+        (double)fal_mixture_n_passages(mixture) / (double)fal_mixture_n_tokens(mixture);
+    double bytes =
+        density * (total * sizeof(fal_passage) + per_step * (double)fal_packer_passage_bytes())
+        + total / plan->sequence_length * sizeof(sequence);
+    double available = (double)fal_available_memory();
+    if (available == 0 || bytes <= available) return FAL_OK;
+    return fal_fail(err, FAL_E_LIMIT,
+                    "%lld sequences of %d tokens per step, %.0f tokens in all: planning them takes "
+                    "%.1f GiB, and %.1f GiB are free",
+                    (long long)plan->n_per_step, plan->sequence_length, total, bytes / gib,
+                    available / gib);
+}
+
 static fal_status make(fal_plan *plan, const fal_documents *documents, const fal_plan_options *o,
                        fal_error *err) {
     making m = {.plan = plan, .random = fal_random_seeded(o->seed, UINT64_MAX)};
     FAL_TRY(fal_mixture_open(&m.mixture, documents, o, err));
     int64_t n_tokens = o->n_tokens > 0 ? o->n_tokens : fal_mixture_n_tokens(m.mixture);
-    fal_status status = FAL_OK;
-    plan->shares = fal_alloc((size_t)o->n_sources, sizeof *plan->shares);
-    if (!plan->shares) status = fal_fail_memory(err, (size_t)o->n_sources * sizeof *plan->shares);
+    fal_status status = check_size(plan, m.mixture, n_tokens, err);
+    if (status == FAL_OK) plan->shares = fal_alloc((size_t)o->n_sources, sizeof *plan->shares);
+    if (status == FAL_OK && !plan->shares)
+        status = fal_fail_memory(err, (size_t)o->n_sources * sizeof *plan->shares);
     if (status == FAL_OK) status = pack_all(&m, n_tokens, err);
     if (status == FAL_OK) status = complete_step(&m, err);
     if (status == FAL_OK) finish_shares(plan, m.mixture);

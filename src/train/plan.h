@@ -43,7 +43,7 @@ typedef struct fal_plan fal_plan;
 
 /* documents must outlive the plan; options are copied. The last step is filled with what would follow.
  * Fails: ARGUMENT (an option; a group with weight and without documents, named by number; no documents at all), LIMIT
- * (more than 10^12 tokens), MEMORY. */
+ * (more than 10^12 tokens; a plan that free memory does not hold), MEMORY. */
 fal_status fal_plan_open(fal_plan **out, const fal_documents *documents,
                          const fal_plan_options *options, fal_error *err);
 void fal_plan_close(fal_plan *plan);

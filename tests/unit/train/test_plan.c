@@ -220,6 +220,49 @@ static void batches_foretell_within_documents(void **state) {
     fal_documents_release(&d);
 }
 
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Runs that were begun go on only with the same plan, however packing is made faster. */
+static void plans_stay_what_they_were(void **state) {
+    (void)state;
+    fal_documents d = {0};
+    fal_random random = fal_random_seeded(4, 0);
+    for (int i = 0; i < 900; i++)
+        add_document(&d, i % 3, 2 + (int64_t)(fal_random_u64(&random) % (200u << i % 3)));
+    const fal_plan_options steps[] = {mixed(11, 300000, 2048, 4), mixed(7, 100000, 512, 300)};
+    const uint64_t hashes[] = {0x4f89fcbcb710abba, 0x5c80524eb0056795};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        fal_plan *plan = open_plan(&d, &steps[i]);
+        assert_true(fal_plan_hash(plan) == hashes[i]);
+        fal_plan_close(plan);
+    }
+    fal_documents_release(&d);
+}
+
+static void a_step_of_a_million_sequences_is_planned_quickly(void **state) {
+    (void)state;
+    fal_documents d = {0};
+    fal_random random = fal_random_seeded(1, 0);
+    for (int i = 0; i < 1000; i++)
+        add_document(&d, 0,
+                     17 + (int)(fal_random_u64(&random) % 15)); /* each of them fills a bin */
+    fal_plan_options o = plain(1, 0, 31, 1 << 20);
+    double begin = seconds();
+    fal_plan *plan = open_plan(&d, &o);
+    assert_true(seconds() - begin < 20);
+    assert_int_equal(fal_plan_n_steps(plan), 1);
+    fal_plan_close(plan);
+    o = plain(1, 0, 1 << 24, 1 << 20);
+    fal_error err = {0};
+    CHECK_STATUS(fal_plan_open(&plan, &d, &o, &err), FAL_E_LIMIT, &err,
+                 "1048576 sequences of 16777216 tokens per step");
+    fal_documents_release(&d);
+}
+
 static void senseless_options_are_refused(void **state) {
     (void)state;
     fal_documents d = {0};
@@ -264,12 +307,6 @@ static void every_allocation_may_fail(void **state) {
     fal_documents_release(&d);
 }
 
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static void a_million_documents_are_planned_quickly(void **state) {
     (void)state;
     fal_documents d = {0};
@@ -299,6 +336,8 @@ int main(void) {
         cmocka_unit_test(one_epoch_has_everything_once),
         cmocka_unit_test(the_last_step_is_whole),
         cmocka_unit_test(batches_foretell_within_documents),
+        cmocka_unit_test(plans_stay_what_they_were),
+        cmocka_unit_test(a_step_of_a_million_sequences_is_planned_quickly),
         cmocka_unit_test(senseless_options_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(a_million_documents_are_planned_quickly),
