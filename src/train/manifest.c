@@ -66,6 +66,10 @@ fal_status fal_manifest_add_tensor(fal_manifest *m, const char *name, const char
     return set(m->tensors, name, json_string(digest), err);
 }
 
+int64_t fal_manifest_tensor_count(const fal_manifest *m) {
+    return (int64_t)json_object_size(m->tensors);
+}
+
 const char *fal_manifest_digest(const fal_manifest *m, const char *name) {
     return json_string_value(json_object_get(m->tensors, name));
 }

@@ -15,6 +15,7 @@ void fal_manifest_close(fal_manifest *m);
 /* digest [FAL_SHA256_HEX] of the tensor's data. Fails: MEMORY. */
 fal_status fal_manifest_add_tensor(fal_manifest *m, const char *name, const char *digest,
                                    fal_error *err);
+int64_t fal_manifest_tensor_count(const fal_manifest *m);
 /* NULL: no such tensor; borrowed. */
 const char *fal_manifest_digest(const fal_manifest *m, const char *name);
 

@@ -93,12 +93,27 @@ static uint64_t hash_frozen(fal_trainable *t) {
     return hash;
 }
 
-/* What tensors of the same shapes can be read as in more than one way. */
+/* Sizes, and what tensors of the same sizes can be read as in more than one way. */
 static void list_model(const fal_params *p, fal_progress_of_run *out) {
+    add_number(out, "layers", p->n_layers);
+    add_number(out, "width", p->d_model);
+    add_number(out, "ffn width", p->d_ff);
+    add_number(out, "vocabulary", p->n_vocab);
     add_number(out, "heads", p->n_heads);
     add_number(out, "kv heads", p->n_kv_heads);
     add_number(out, "norm epsilon", (double)p->norm_epsilon);
     add_hash(out, "features of the model", p->features);
+}
+
+/* Whether list_model lists it. */
+static bool is_of_model(const char *name) {
+    static const char *const names[] = {
+        "layers", "width",    "ffn width",    "vocabulary",
+        "heads",  "kv heads", "norm epsilon", "features of the model"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], name) == 0) return true;
+    }
+    return false;
 }
 
 static void list_rope(const fal_params *p, fal_progress_of_run *out) {
@@ -162,18 +177,30 @@ static void shorten(const char *text, char out[FAL_SETTING_SIZE]) {
 }
 
 /* Checkpoints by a version that did not know a setting say nothing of it. */
-fal_status fal_run_settings_compare(const fal_progress_of_run *now, const fal_progress_of_run *then,
-                                    fal_error *err) {
+static fal_status compare_settings(const fal_progress_of_run *now, const fal_progress_of_run *then,
+                                   bool of_model_only, fal_error *err) {
     for (int i = 0; i < now->n_settings; i++) {
         const char *name = now->settings[i].name, *before = find(then, name);
         char ours[FAL_SETTING_SIZE], theirs[FAL_SETTING_SIZE];
-        if (strcmp(name, TOTAL) == 0 || !before || strcmp(before, now->settings[i].text) == 0)
+        if (strcmp(name, TOTAL) == 0 || !before || strcmp(before, now->settings[i].text) == 0
+            || (of_model_only && !is_of_model(name)))
             continue;
         shorten(now->settings[i].text, ours);
         shorten(before, theirs);
         return fal_fail(err, FAL_E_ARGUMENT, "%s is %s now and %s in the checkpoint", name, ours,
                         theirs);
     }
+    return FAL_OK;
+}
+
+fal_status fal_run_settings_compare_model(const fal_progress_of_run *now,
+                                          const fal_progress_of_run *then, fal_error *err) {
+    return compare_settings(now, then, true, err);
+}
+
+fal_status fal_run_settings_compare(const fal_progress_of_run *now, const fal_progress_of_run *then,
+                                    fal_error *err) {
+    FAL_TRY(compare_settings(now, then, false, err));
     if (now->plan_hash == then->plan_hash) return FAL_OK;
     return fal_fail(
         err, FAL_E_ARGUMENT,

@@ -16,5 +16,8 @@ void fal_run_settings_list(const fal_train_subject *subject, const fal_train_opt
 /* Fails: ARGUMENT, naming the first setting that differs and both its values, or the data. */
 fal_status fal_run_settings_compare(const fal_progress_of_run *now, const fal_progress_of_run *then,
                                     fal_error *err);
+/* The same, of the settings alone that say what the model is. */
+fal_status fal_run_settings_compare_model(const fal_progress_of_run *now,
+                                          const fal_progress_of_run *then, fal_error *err);
 
 #endif

@@ -64,6 +64,8 @@ static fal_status recognise_lines(const fal_reader_row **out, fal_text_lines *li
     fal_slice line;
     do {
         FAL_TRY(fal_text_lines_next(lines, &line, err));
+        if (!line.data && fal_text_lines_number(lines) == 0)
+            return fal_fail(err, FAL_E_FORMAT, "'%s' is empty", path);
         if (!line.data || fal_text_lines_number(lines) > RECOGNISED_WITHIN)
             return fal_fail(err, FAL_E_FORMAT, "'%s': no JSON object in the first %d lines", path,
                             RECOGNISED_WITHIN);

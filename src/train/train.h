@@ -41,7 +41,8 @@ typedef bool fal_on_train_step(void *user, const fal_train_step *step);
 typedef struct fal_train_options {
     const char *directory; /* of log, curves and checkpoints; NULL: nothing is written */
     bool resumes;          /* from the newest checkpoint in directory, if there is one */
-    bool forces_settings;  /* resumes also with data or settings other than the checkpoint's */
+    bool forces_settings;  /* resumes also with data or settings other than the checkpoint's; the
+                              model must be the same */
     int micro_batch;       /* packed sequences computed at once; 0: 1 */
     fal_recompute recompute;
     double learning_rate; /* the peak; 0: 1e-5 */

@@ -55,12 +55,10 @@ static fal_status find_beginning(run *r, fal_error *err) {
     FAL_TRY(fal_training_checkpoint_find(o->directory, &r->saved_step, err));
     if (r->saved_step < 0) return FAL_OK;
     FAL_TRY(fal_training_checkpoint_look(o->directory, r->saved_step, &then, err));
-    if (!o->forces_settings) {
-        fal_status status = fal_run_settings_compare(&r->at, &then, err);
-        if (status != FAL_OK)
-            return fal_add_context(err, status, "%s/step-%lld", o->directory,
-                                   (long long)r->saved_step);
-    }
+    fal_status status = o->forces_settings ? fal_run_settings_compare_model(&r->at, &then, err)
+                                           : fal_run_settings_compare(&r->at, &then, err);
+    if (status != FAL_OK)
+        return fal_add_context(err, status, "%s/step-%lld", o->directory, (long long)r->saved_step);
     FAL_TRY(fal_training_checkpoint_read(o->directory, r->saved_step, r->subject->model,
                                          r->optimizer, &then, err));
     r->at.step = then.step;

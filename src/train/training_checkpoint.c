@@ -205,6 +205,20 @@ static fal_status read_part(const contents *c, const part *p, const fal_manifest
     return FAL_OK;
 }
 
+/* All tensors of the model are there when this is called: a checkpoint of more is of a larger one. */
+static fal_status check_count(const contents *c, const fal_manifest *manifest, const char *folder,
+                              fal_error *err) {
+    int64_t n = 0, n_saved = fal_manifest_tensor_count(manifest);
+    for (int p = 0; p < N_PARTS; p++) {
+        for (int i = 0; i < fal_trainable_count(c->trainable); i++)
+            n += fal_tensor_is_given(tensor_of(c, &parts[p], i));
+    }
+    if (n == n_saved) return FAL_OK;
+    return fal_fail(err, FAL_E_FORMAT,
+                    "%s: %lld tensors in it, %lld in the model: of another model", folder,
+                    (long long)n_saved, (long long)n);
+}
+
 static fal_status read_one(const contents *c, const part *p, const fal_manifest *manifest,
                            const char *folder, fal_error *err) {
     opened_file f = {0};
@@ -251,6 +265,7 @@ fal_status fal_training_checkpoint_read(const char *directory, int64_t step,
     FAL_TRY_OUT(open_manifest(&manifest, folder, step, at, err));
     for (int i = 0; i < N_PARTS; i++)
         FAL_TRY_OUT(read_one(&c, &parts[i], manifest, folder, err));
+    FAL_TRY_OUT(check_count(&c, manifest, folder, err));
 out:
     fal_manifest_close(manifest);
     fal_free(folder);

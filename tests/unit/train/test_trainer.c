@@ -334,11 +334,21 @@ static void a_run_of_other_settings_does_not_go_on(void **state) {
                  "learning rate is 0.001 now and 0.005 in the checkpoint");
     r.options.forces_settings = true;
     CHECK_OK(tiny_train(&r, &err), &err);
+    fal_trainable *whole = r.model;
+    training_variant shorter = *r.variant, regrouped = *r.variant;
+    shorter.params.n_layers--;
+    r.subject.model = training_model_open(&shorter, NULL, 3);
+    CHECK_STATUS(tiny_train(&r, &err), FAL_E_ARGUMENT, &err, "layers is 1 now and 2 in");
+    fal_trainable_close(r.subject.model);
+    regrouped.params.features ^= FAL_FEATURE_PARALLEL;
+    r.subject.model = training_model_open(&regrouped, NULL, 3);
+    CHECK_STATUS(tiny_train(&r, &err), FAL_E_ARGUMENT, &err, "features of the model is");
+    fal_trainable_close(r.subject.model);
+    r.subject.model = whole;
     r.options.forces_settings = false;
     r.options.learning_rate = 5e-3;
     training_variant adapted = *r.variant;
     adapted.lora.rank = 2;
-    fal_trainable *whole = r.model;
     r.subject.model = training_model_open(&adapted, NULL, 3);
     CHECK_STATUS(tiny_train(&r, &err), FAL_E_ARGUMENT, &err,
                  "lora rank is 2 now and 0 in the checkpoint");
