@@ -6,8 +6,8 @@
 #include "base/folder.h"
 #include "cli/terminal.h"
 #include "convert/convert.h"
-#include "convert/folder_model.h"
 #include "convert/metadata.h"
+#include "convert/source.h"
 #include "formats/tokenizer_json.h"
 #include "model/layout.h"
 
@@ -51,24 +51,36 @@ static fal_status open_file(fal_train_start *s, fal_error *err) {
     return fal_add_context(err, status, "%s", s->path);
 }
 
-static fal_status open_folder(fal_train_start *s, fal_error *err) {
-    fal_folder_model folder;
-    fal_status status = fal_folder_model_open(&folder, s->path, err);
-    if (status == FAL_OK) {
-        s->arch = folder.arch;
-        s->params = folder.params;
-        s->tokenizer = folder.tokenizer;
-        folder.tokenizer = NULL;
-    }
-    fal_folder_model_release(&folder);
+static fal_status read_tokenizer(fal_train_start *s, const char *folder, int n_vocab,
+                                 fal_error *err) {
+    fal_vocabulary vocabulary = {0};
+    fal_status status = fal_tokenizer_json_read(&vocabulary, folder, n_vocab, err);
+    if (status == FAL_OK) status = fal_tokenizer_from_vocabulary(&s->tokenizer, &vocabulary, err);
+    fal_vocabulary_release(&vocabulary);
     return status;
+}
+
+/* The checkpoint is closed again: it is read as a whole when the model is opened, which may be much later. */
+static fal_status open_folder(fal_train_start *s, fal_error *err) {
+    static const fal_log silent;
+    fal_source *source;
+    fal_source_model model;
+    FAL_TRY(fal_source_open(&source, s->path, false, &silent, err));
+    fal_status status = source->kind->read_model(source->state, &model, err);
+    if (status == FAL_OK) {
+        s->arch = model.arch;
+        s->params = *model.params;
+        /* A head that is stored is a weight of its own, whatever the config says. */
+        s->params.has_tied_head = fal_source_find(source, "output.weight") < 0;
+    }
+    fal_source_close(source);
+    return status == FAL_OK ? read_tokenizer(s, s->path, s->params.n_vocab, err) : status;
 }
 
 /* ---- fresh ---- */
 
 static fal_status open_tokenizer_json(fal_train_start *s, fal_error *err) {
     const char *path = s->choice->tokenizer, *base = fal_path_base(path);
-    fal_vocabulary vocabulary = {0};
     char *folder;
     if (fal_file_is_directory(path)) {
         folder = fal_copy_string(path, strlen(path));
@@ -77,9 +89,7 @@ static fal_status open_tokenizer_json(fal_train_start *s, fal_error *err) {
             base == path ? fal_copy_string(".", 1) : fal_copy_string(path, (size_t)(base - path));
     }
     if (!folder) return fal_fail_memory(err, 0);
-    fal_status status = fal_tokenizer_json_read(&vocabulary, folder, 0, err);
-    if (status == FAL_OK) status = fal_tokenizer_from_vocabulary(&s->tokenizer, &vocabulary, err);
-    fal_vocabulary_release(&vocabulary);
+    fal_status status = read_tokenizer(s, folder, 0, err);
     fal_free(folder);
     return status;
 }
@@ -132,7 +142,7 @@ static fal_status open_fresh(fal_train_start *s, fal_error *err) {
                                     .rope_base = c->rope_base,
                                     .has_untied_head = c->untied_head};
     s->arch = fal_layout_arch(layout);
-    return fal_layout_params(layout, &sizes, &s->params, err);
+    return fal_add_context(err, fal_layout_params(layout, &sizes, &s->params, err), "train");
 }
 
 /* ---- both ---- */
@@ -244,7 +254,7 @@ static fal_status write_vocabulary(fal_train_start *s, const char *path, fal_err
 /* Opens a file that is gone when this returns: the mapping keeps what it holds. */
 static fal_status open_made(fal_train_start *s, file_maker *make, fal_error *err) {
     FAL_TRY(fal_folder_make(s->choice->out, err));
-    char *path = fal_path_join(s->choice->out, "start.partial");
+    char *path = fal_path_join(s->choice->out, FAL_TRAIN_START_FILE);
     if (!path) return fal_fail_memory(err, 0);
     fal_status status = make(s, path, err);
     if (status == FAL_OK) status = fal_gguf_open(&s->file, path, err);

@@ -5,6 +5,9 @@
 
 #include "cli/train_options.h"
 
+/* A file in the run's folder while the model is opened. */
+#define FAL_TRAIN_START_FILE "start.partial"
+
 typedef struct fal_train_start {
     const fal_train_choice *choice;
     char *path;     /* of the GGUF file or checkpoint folder; NULL: fresh weights */
