@@ -4,6 +4,7 @@
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/folder.h"
+#include "base/folder_lock.h"
 #include "cli/command.h"
 #include "cli/config_file.h"
 #include "cli/json_output.h"
@@ -33,6 +34,7 @@ static const fal_example examples[] = {
 typedef struct job {
     const fal_train_choice *choice;
     fal_config_file *config;
+    fal_folder_lock *lock; /* of the run's folder; NULL: nothing is written yet */
     fal_train_start start;
     fal_train_data data;
     fal_train_options options;
@@ -48,22 +50,53 @@ static void close_job(job *j) {
     fal_train_data_release(&j->data);
     fal_train_start_release(&j->start);
     fal_config_file_close(j->config);
+    fal_folder_lock_close(j->lock);
+}
+
+/* ---- the folder ---- */
+
+/* Nobody else works in the run's folder from here on, so what is half written there is of runs that were killed. */
+static fal_status take_folder(job *j, fal_error *err) {
+    static const char *const written[] = {
+        FILE_NAME,   FOLDER_NAME,  ADAPTER_NAME, FAL_TRAIN_START_FILE,
+        "log.jsonl", "curves.tsv", "curves.svg"};
+    const char *folder = j->choice->out;
+    FAL_TRY(fal_folder_make(folder, err));
+    FAL_TRY(fal_add_context(err, fal_folder_lock_open(&j->lock, folder, err), "train"));
+    for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
+        FAL_TRY(fal_folder_remove_partial(folder, written[i], err));
+    char *start = fal_path_join(folder, FAL_TRAIN_START_FILE);
+    if (!start) return fal_fail_memory(err, 0);
+    fal_file_remove(start);
+    fal_free(start);
+    return FAL_OK;
 }
 
 /* ---- planning ---- */
 
+/* Before the data are read, and after that, when there is less of it. */
+static fal_status check_memory(const job *j, fal_error *err) {
+    int n_context = j->start.params.n_context, length = j->choice->sequence_length;
+    if (j->choice->plan) return FAL_OK;
+    if (length == 0 || length > n_context) length = n_context;
+    return fal_train_check_memory(&j->start, length, &j->options, j->device, err);
+}
+
 static fal_status make_plan(job *j, fal_error *err) {
     const fal_train_choice *c = j->choice;
     FAL_TRY(fal_train_choice_options(c, &j->options, err));
+    if (!c->plan && fal_file_is_directory(c->out)) FAL_TRY(take_folder(j, err));
     if (!c->plan)
         FAL_TRY(fal_add_context(err, fal_train_check_directory(&j->options, err), "train"));
     FAL_TRY(fal_train_start_open(&j->start, c, err));
+    FAL_TRY(fal_device_open(&j->device, c->device, c->n_threads, err));
+    FAL_TRY(check_memory(j, err));
     const fal_chat_format *format = c->chat_format
                                         ? fal_chat_format_by_name(c->chat_format)
                                         : fal_chat_format_detect(j->start.tokenizer, j->start.file);
     FAL_TRY(fal_train_data_open(&j->data, c, j->start.tokenizer, format, j->start.params.n_context,
                                 err));
-    FAL_TRY(fal_device_open(&j->device, c->device, c->n_threads, err));
+    FAL_TRY(check_memory(j, err));
     return fal_train_budget_make(&j->budget, &j->start, &j->data, &j->options, j->device, err);
 }
 
@@ -221,6 +254,7 @@ static fal_status run_job(job *j, fal_error *err) {
     FAL_TRY(make_plan(j, err));
     FAL_TRY(tell_plan(j, err));
     if (c->plan) return FAL_OK;
+    if (!j->lock) FAL_TRY(take_folder(j, err));
     FAL_TRY(check_outputs(j, err));
     FAL_TRY(tell_beginning(j, err));
     FAL_TRY(fal_train_start_model(&j->start, j->device, &j->model, err));

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/string_builder.h"
 #include "cli/nearest.h"
 #include "cli/terminal.h"
 
@@ -161,6 +162,47 @@ static fal_status read_all(fal_train_data *d, const fal_train_choice *c,
         FAL_TRY(status);
     }
     return FAL_OK;
+}
+
+/* Why nothing of a source was kept. */
+static void explain_source(fal_string_builder *text, const fal_train_source *s) {
+    const fal_source_report *r = &s->report;
+    fal_string_append_format(text, "'%.200s' ", s->options.path);
+    if (r->n_records == 0) {
+        fal_string_append_text(text, "is empty");
+        return;
+    }
+    fal_string_append_format(text, "has %lld %s, dropped for:", (long long)r->n_records,
+                             r->n_records == 1 ? "record" : "records");
+    for (int i = 0; i < r->n_reasons; i++)
+        fal_string_append_format(text, "%s %s (%lld)", i > 0 ? "," : "", r->dropped[i].reason,
+                                 (long long)r->dropped[i].count);
+}
+
+/* Fails if none of sources [first, end) has a document, telling why. */
+static fal_status check_documents(const fal_train_data *d, int first, int end, const char *purpose,
+                                  fal_error *err) {
+    enum {
+        MOST_TOLD = 3
+    };
+
+    int64_t n_kept = 0;
+    for (int i = first; i < end; i++)
+        n_kept += d->sources[i].report.n_kept;
+    if (n_kept > 0 || first == end) return FAL_OK;
+    fal_string_builder text = {0};
+    for (int i = first; i < end && i < first + MOST_TOLD; i++) {
+        if (i > first) fal_string_append_text(&text, "; ");
+        explain_source(&text, &d->sources[i]);
+    }
+    if (end - first > MOST_TOLD)
+        fal_string_append_format(&text, "; and %d more sources", end - first - MOST_TOLD);
+    fal_status status = fal_string_status(&text, err);
+    if (status == FAL_OK)
+        status = fal_fail(err, FAL_E_ARGUMENT, "train: there are no documents to %s: %s", purpose,
+                          text.text);
+    fal_string_release(&text);
+    return status;
 }
 
 /* ---- groups ---- */
@@ -325,6 +367,8 @@ fal_status fal_train_data_open(fal_train_data *d, const fal_train_choice *c,
     FAL_TRY(fal_train_choice_batch(c, d->sequence_length, &d->n_sequences, &d->total_tokens, err));
     FAL_TRY(list_sources(d, c, err));
     FAL_TRY(read_all(d, c, tokenizer, chat_format, err));
+    FAL_TRY(check_documents(d, 0, d->n_training, "train on", err));
+    FAL_TRY(check_documents(d, d->n_training, d->n_sources, "validate with", err));
     FAL_TRY(plan_training(d, c, err));
     return plan_validation(d, err);
 }

@@ -36,7 +36,7 @@ static const fal_option start_rows[] = {
     FAL_ROW_CHOICE("layout", 0, AT(layout), "NAME", layout_choice,
                    "of a fresh model, see falconer list layouts"),
     FAL_ROW_COUNT("n-layers", 0, AT(n_layers), "N", 1, 4096, "its layers"),
-    FAL_ROW_COUNT("d-model", 0, AT(d_model), "N", 4, 1 << 24, "its width"),
+    FAL_ROW_COUNT("d-model", 0, AT(d_model), "N", 4, 1 << 20, "its width"),
     FAL_ROW_COUNT("n-heads", 0, AT(n_heads), "N", 1, 65536, "its heads"),
     FAL_ROW_COUNT("n-kv-heads", 0, AT(n_kv_heads), "N", 1, 65536,
                   "its heads of keys and values (the layout's)"),

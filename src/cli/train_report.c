@@ -29,6 +29,43 @@ fal_status fal_train_budget_make(fal_train_budget *out, const fal_train_start *s
     return FAL_OK;
 }
 
+static int64_t count_parameters(const fal_train_start *s) {
+    fal_weight_walk walk = {s->arch->weights, s->arch->n_weights, &s->params, 0, 0};
+    const fal_weight_spec *spec;
+    int64_t sum = 0;
+    int layer;
+    while ((spec = fal_weight_next(&walk, &layer))) {
+        int64_t n_rows, n_cols;
+        if (spec->id == FAL_WEIGHT_OUTPUT && s->params.has_tied_head) continue;
+        fal_weight_shape(spec->id, &s->params, &n_rows, &n_cols);
+        sum += n_rows * n_cols;
+    }
+    return sum;
+}
+
+fal_status fal_train_check_memory(const fal_train_start *start, int sequence_length,
+                                  const fal_train_options *options, fal_device *device,
+                                  fal_error *err) {
+    fal_trainable_options how = fal_train_choice_trainable(start->choice);
+    uint64_t available = fal_available_memory();
+    fal_train_memory run;
+    char needed[32], is_free[32], parameters[32];
+    how.device = device;
+    FAL_TRY(fal_train_plan_memory(start->arch, &start->params, &how, options, sequence_length, &run,
+                                  err));
+    uint64_t bytes = run.batches;
+    if (!fal_device_has_memory(device)) bytes += run.model + run.moments + run.activations;
+    if (available == 0 || bytes <= available) return FAL_OK;
+    fal_format_bytes(needed, sizeof needed, (double)bytes);
+    fal_format_bytes(is_free, sizeof is_free, (double)available);
+    fal_format_count(parameters, sizeof parameters, (double)count_parameters(start));
+    return fal_fail(err, FAL_E_MEMORY,
+                    "train: %s of memory needed, %s free: the model has %s parameters, "
+                    "--sequence-length is %d, --micro-batch %d; --plan tells more",
+                    needed, is_free, parameters, sequence_length,
+                    options->micro_batch > 0 ? options->micro_batch : 1);
+}
+
 /* ---- the plan for people ---- */
 
 static void print_drops(FILE *stream, const fal_source_report *r) {
@@ -87,20 +124,6 @@ static void print_memory(FILE *stream, const fal_train_budget *b) {
     fal_format_bytes(free_bytes, sizeof free_bytes, (double)available);
     if (available > 0 && b->total > available)
         fprintf(stream, "warning: only %s are free\n", free_bytes);
-}
-
-static int64_t count_parameters(const fal_train_start *s) {
-    fal_weight_walk walk = {s->arch->weights, s->arch->n_weights, &s->params, 0, 0};
-    const fal_weight_spec *spec;
-    int64_t sum = 0;
-    int layer;
-    while ((spec = fal_weight_next(&walk, &layer))) {
-        int64_t n_rows, n_cols;
-        if (spec->id == FAL_WEIGHT_OUTPUT && s->params.has_tied_head) continue;
-        fal_weight_shape(spec->id, &s->params, &n_rows, &n_cols);
-        sum += n_rows * n_cols;
-    }
-    return sum;
 }
 
 void fal_train_print_plan(FILE *stream, const fal_train_start *start, const fal_train_data *d,

@@ -24,6 +24,12 @@ fal_status fal_train_budget_make(fal_train_budget *out, const fal_train_start *s
                                  const fal_train_data *data, const fal_train_options *options,
                                  fal_device *device, fal_error *err);
 
+/* Whether the memory that a run of sequences of sequence_length tokens will take is free. Call before the model is opened.
+ * Fails: MEMORY (it is not: with the numbers, and the options that they come from), and as fal_train_plan_memory. */
+fal_status fal_train_check_memory(const fal_train_start *start, int sequence_length,
+                                  const fal_train_options *options, fal_device *device,
+                                  fal_error *err);
+
 /* The plan as a table on stream. */
 void fal_train_print_plan(FILE *stream, const fal_train_start *start, const fal_train_data *data,
                           const fal_train_budget *budget);

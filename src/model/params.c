@@ -68,6 +68,18 @@ typedef struct bound {
     int value, low, high;
 } bound;
 
+/* Beyond what any machine holds, so that sums of bytes stay within 64 bits. */
+static fal_status check_weights(const fal_params *p, fal_error *err) {
+    static const double max_weights = 1e15;
+    double matrices = 2.0 * p->d_ff + 2.0 * p->d_model + 2.0 * p->n_kv_heads * p->head_dim;
+    double n = (p->n_layers * matrices + 2.0 * p->n_vocab) * p->d_model;
+    if (n <= max_weights) return FAL_OK;
+    return fal_fail(err, FAL_E_LIMIT,
+                    "%d layers of width %d, ffn width %d: some %.1e weights, at most %.0e are "
+                    "possible",
+                    p->n_layers, p->d_model, p->d_ff, n, max_weights);
+}
+
 fal_status fal_params_check(const fal_params *p, fal_error *err) {
     const bound bounds[] = {
         {"layers",          p->n_layers,   1, MAX_LAYERS},
@@ -99,7 +111,7 @@ fal_status fal_params_check(const fal_params *p, fal_error *err) {
     if (!(p->norm_epsilon >= 0 && p->norm_epsilon < 1))
         return fal_fail(err, FAL_E_FORMAT, "norm epsilon %g, between 0 and 1 is possible",
                         (double)p->norm_epsilon);
-    return FAL_OK;
+    return check_weights(p, err);
 }
 
 typedef enum key_kind {
