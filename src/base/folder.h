@@ -20,6 +20,9 @@ fal_status fal_folder_rename(const char *from, const char *to, fal_error *err);
  * Fails: IO, MEMORY. */
 fal_status fal_folder_remove(const char *path, fal_error *err);
 
+/* Removes a folder that is empty; any other stays. */
+void fal_folder_remove_empty(const char *path);
+
 /* Removes a file; one that is not there is fine. */
 void fal_file_remove(const char *path);
 

@@ -68,6 +68,10 @@ fal_status fal_folder_remove(const char *path, fal_error *err) {
     return status;
 }
 
+void fal_folder_remove_empty(const char *path) {
+    (void)rmdir(path);
+}
+
 void fal_file_remove(const char *path) {
     (void)unlink(path);
 }

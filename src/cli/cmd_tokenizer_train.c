@@ -197,6 +197,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     fal_vocabulary v = {0};
     fal_bpe_train_report report;
     double started = fal_seconds();
+    bool is_made = o->folder && !fal_file_exists(o->folder);
     fal_status status = FAL_OK;
     FAL_TRY(list_controls(o, &controls, &n_controls, err));
     const fal_bpe_training how = {.pretokenizer = o->pretokenizer,
@@ -215,6 +216,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     FAL_TRY_OUT(fal_tokenizer_json_write(&v, o->folder, o->context, err));
     if (!o->quiet) tell(o, &v, &report, fal_seconds() - started);
 out:
+    if (status != FAL_OK && is_made) fal_folder_remove_empty(o->folder);
     fal_vocabulary_release(&v);
     fal_bpe_trainer_close(s.trainer);
     fal_free(controls);

@@ -76,6 +76,19 @@ static fal_status check_root(const yaml_document_t *document, const fal_yaml_ori
     return FAL_OK;
 }
 
+/* Values are handed on as strings of C: a zero in one would cut it short without a word. */
+static fal_status check_scalars(const yaml_document_t *document, const fal_yaml_origin *origin,
+                                fal_error *err) {
+    for (const yaml_node_t *node = document->nodes.start; node < document->nodes.top; node++) {
+        if (node->type != YAML_SCALAR_NODE) continue;
+        fal_slice text = fal_yaml_text(node);
+        if (memchr(text.data, '\0', text.length))
+            return fal_fail(err, FAL_E_FORMAT, "%s:%zu: %s'%.60s' has a zero byte behind it",
+                            origin->name, fal_yaml_line(node, origin), origin->what, text.data);
+    }
+    return FAL_OK;
+}
+
 /* Counts nodes with aliases unfolded; stops beyond a bound, where *n is MAX_NODES + 1. */
 static void count_nodes(const yaml_document_t *document, int id, int depth, int *n) {
     const yaml_node_t *node = fal_yaml_node(document, id);
@@ -100,6 +113,7 @@ static fal_status check(const yaml_document_t *document, yaml_parser_t *parser, 
     yaml_document_t second;
     int n_nodes = 0;
     if (!fal_yaml_root(document)) return FAL_OK;
+    FAL_TRY(check_scalars(document, origin, err));
     FAL_TRY(check_root(document, origin, err));
     count_nodes(document, 1, 0, &n_nodes);
     if (n_nodes > MAX_NODES)

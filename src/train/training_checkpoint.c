@@ -274,12 +274,24 @@ out:
 
 /* ---- the folder of a run ---- */
 
-/* -1: not the name of a checkpoint. */
+/* -1: not a name that a checkpoint is given, digit for digit. */
 static int64_t step_of_name(const char *name) {
     if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9') return -1;
-    char *end;
-    long long step = strtoll(name + 5, &end, 10);
-    return *end == '\0' && step >= 0 ? step : -1;
+    long long step = strtoll(name + 5, NULL, 10);
+    char given[NAME_SIZE];
+    snprintf(given, sizeof given, "step-%lld", step);
+    return strcmp(name, given) == 0 ? step : -1;
+}
+
+/* *step of name in directory; -1: it is no checkpoint's folder. Fails: MEMORY. */
+static fal_status step_in(const char *directory, const char *name, int64_t *step, fal_error *err) {
+    *step = step_of_name(name);
+    if (*step < 0) return FAL_OK;
+    char *path = fal_path_join(directory, name);
+    if (!path) return fal_fail_memory(err, 0);
+    if (!fal_file_is_directory(path)) *step = -1;
+    fal_free(path);
+    return FAL_OK;
 }
 
 static bool is_left_behind(const char *name) {
@@ -296,17 +308,19 @@ fal_status fal_training_checkpoint_find(const char *directory, int64_t *step, fa
     fal_names names = {0};
     fal_status status = fal_folder_list(&names, directory, "", err);
     for (size_t i = 0; status == FAL_OK && i < names.count; i++) {
-        int64_t found = step_of_name(names.items[i]);
-        if (found > *step) *step = found;
+        int64_t found;
+        status = step_in(directory, names.items[i], &found, err);
+        if (status == FAL_OK && found > *step) *step = found;
     }
     fal_names_release(&names);
     return status;
 }
 
-static int64_t count_above(const fal_names *names, int64_t step) {
+/* Checkpoints among names that are behind step. */
+static int64_t count_above(const int64_t *steps, size_t count, int64_t step) {
     int64_t n = 0;
-    for (size_t i = 0; i < names->count; i++)
-        n += step_of_name(names->items[i]) > step;
+    for (size_t i = 0; i < count; i++)
+        n += steps[i] > step;
     return n;
 }
 
@@ -327,13 +341,20 @@ static fal_status remove_one(const char *directory, const char *name, fal_error 
 
 fal_status fal_training_checkpoint_keep(const char *directory, int keep, fal_error *err) {
     fal_names names = {0};
+    int64_t *steps = NULL;
     fal_status status = fal_folder_list(&names, directory, "", err);
-    for (size_t i = 0; status == FAL_OK && i < names.count; i++) {
-        const char *name = names.items[i];
-        int64_t step = step_of_name(name);
-        bool is_old = step >= 0 && count_above(&names, step) >= keep;
-        if (is_old || is_left_behind(name)) status = remove_one(directory, name, err);
+    if (status == FAL_OK) {
+        steps = fal_alloc(names.count + 1, sizeof *steps);
+        if (!steps) status = fal_fail_memory(err, names.count * sizeof *steps);
     }
+    for (size_t i = 0; status == FAL_OK && i < names.count; i++)
+        status = step_in(directory, names.items[i], &steps[i], err);
+    for (size_t i = 0; status == FAL_OK && i < names.count; i++) {
+        bool is_old = steps[i] >= 0 && count_above(steps, names.count, steps[i]) >= keep;
+        if (is_old || is_left_behind(names.items[i]))
+            status = remove_one(directory, names.items[i], err);
+    }
+    fal_free(steps);
     fal_names_release(&names);
     return status;
 }

@@ -46,5 +46,5 @@ try "$FALCONER" tokenizer-train text.txt -o out --control '<end_message>'
 try "$FALCONER" tokenizer-train empty.txt -o out
 printf '{"text": "a"}\n{"text"\n' >bad.jsonl
 try "$FALCONER" tokenizer-train bad.jsonl -o out
-[ ! -e out/tokenizer.json ] || fail "a tokenizer was written"
+[ ! -e out ] || fail "something was written"
 try "$FALCONER" tokenizer-train chats.jsonl -o out -n 5000 --min-count 3 | sed 's/, in [0-9.]* s$//'

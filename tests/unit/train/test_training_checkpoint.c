@@ -229,7 +229,11 @@ static void the_newest_stay(void **state) {
         save(&s, step);
     fal_folder_make(temp_path(&s.folder, "step-99.partial"), &err);
     temp_write(&s.folder, "step-99.partial/weights.safetensors", "x", 1);
+    /* What is no checkpoint is neither the newest nor counted nor removed. */
     fal_folder_make(temp_path(&s.folder, "step-up"), &err);
+    fal_folder_make(temp_path(&s.folder, "step-99999999999999999999"), &err);
+    fal_folder_make(temp_path(&s.folder, "step-0012"), &err);
+    temp_write(&s.folder, "step-7777", "x", 1);
     assert_int_equal(newest(&s), 11);
     CHECK_OK(fal_training_checkpoint_keep(s.folder.path, 2, &err), &err);
     assert_int_equal(newest(&s), 11);
@@ -237,6 +241,10 @@ static void the_newest_stay(void **state) {
     assert_false(fal_file_exists(temp_path(&s.folder, "step-9")));
     assert_false(fal_file_exists(temp_path(&s.folder, "step-99.partial")));
     assert_true(fal_file_exists(temp_path(&s.folder, "step-up")));
+    assert_true(fal_file_exists(temp_path(&s.folder, "step-99999999999999999999")));
+    assert_true(fal_file_exists(temp_path(&s.folder, "step-0012")));
+    assert_true(fal_file_exists(temp_path(&s.folder, "step-7777")));
+    fal_file_remove(temp_path(&s.folder, "step-7777"));
     CHECK_STATUS(fal_training_checkpoint_write(s.folder.path, s.model, s.optimizer, &s.at, &err),
                  FAL_E_ARGUMENT, &err, "step-11' is there already");
     close_saved(&s);
