@@ -17,7 +17,7 @@ typedef struct compare_options {
 
 static const fal_option model_rows[] = {
     FAL_ROW(LIST, "model", 'm', AT(models), "FILE", "once the reference, once the other one"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     {0}};
 
 static const fal_option_group groups[] = {

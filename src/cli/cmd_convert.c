@@ -25,7 +25,7 @@ static const fal_option rows[] = {
                    "number type: f32, f16 or bf16 (that of IN)"),
     FAL_ROW(TEXT, "name", 0, AT(name), "NAME", "the model's name in the file (the folder's)"),
     FAL_ROW_FLAG("force", 0, AT(force), "overwrite what is there"),
-    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),
+    FAL_ROW_QUIET(AT(quiet)),
     {0}};
 
 static const fal_option_group groups[] = {
@@ -48,28 +48,7 @@ static const fal_example examples[] = {
     {NULL,                                                       NULL                            }
 };
 
-/* What the callbacks share. */
-typedef struct state {
-    fal_progress progress;
-    bool quiet;
-} state;
-
-static bool on_progress(void *user, const char *tensor, uint64_t n_done, uint64_t n_total) {
-    state *s = user;
-    (void)tensor;
-    if (!s->quiet) fal_progress_show(&s->progress, n_done, n_total);
-    return !fal_interrupt_is_raised();
-}
-
-static void on_event(void *user, fal_log_level level, const char *area, const char *text) {
-    state *s = user;
-    (void)area;
-    if (s->quiet || level > FAL_LOG_INFO) return;
-    fal_progress_clear(&s->progress);
-    fal_terminal_notice("%s", text);
-}
-
-static fal_status write_file(const convert_options *o, state *s, const char *directory,
+static fal_status write_file(const convert_options *o, fal_making *making, const char *directory,
                              const char *path, fal_error *err) {
     if (fal_file_is_directory(path))
         return fal_fail(err, FAL_E_ARGUMENT, "convert: '%s' is a folder", path);
@@ -79,23 +58,18 @@ static fal_status write_file(const convert_options *o, state *s, const char *dir
     const fal_convert_options options = {
         .type = o->type,
         .name = o->name,
-        .on_progress = on_progress,
-        .user = s,
-        .log = {on_event, s}
+        .on_progress = fal_making_on_bytes,
+        .user = making,
+        .log = fal_making_log(making),
     };
     fal_status status = fal_convert_folder(directory, path, &options, err);
-    fal_progress_clear(&s->progress);
+    fal_progress_clear(&making->progress);
     return status;
 }
 
-static bool is_named_as_file(const char *path) {
-    size_t length = strlen(path);
-    return length >= 5 && strcmp(path + length - 5, ".gguf") == 0;
-}
-
-static fal_status write_folder(const convert_options *o, state *s, const char *path,
+static fal_status write_folder(const convert_options *o, fal_making *making, const char *path,
                                const char *directory, fal_error *err) {
-    if (is_named_as_file(directory))
+    if (fal_is_file_name(directory))
         return fal_fail(err, FAL_E_ARGUMENT,
                         "convert: '%s' is a file: OUT is a folder then; falconer quantize makes "
                         "files of other types",
@@ -105,14 +79,10 @@ static fal_status write_folder(const convert_options *o, state *s, const char *p
     if (fal_file_exists(directory) && !o->force)
         return fal_fail(err, FAL_E_ARGUMENT,
                         "convert: '%s' is there already; --force overwrites it", directory);
-    const fal_log log = {on_event, s};
+    const fal_log log = fal_making_log(making);
     fal_source *source;
     FAL_TRY(fal_source_open(&source, path, false, &log, err));
-    const fal_folder_job job = {.type = o->type,
-                                .replaces = o->force,
-                                .is_quiet = o->quiet,
-                                .log = &log,
-                                .progress = &s->progress};
+    const fal_folder_job job = {.type = o->type, .replaces = o->force, .making = making};
     fal_status status = fal_folder_choice_write(&o->folder, &job, source, directory, err);
     fal_source_close(source);
     return status;
@@ -123,11 +93,11 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     const char *in = parsed->arguments[0], *out = parsed->arguments[1];
     if (!fal_file_exists(in))
         return fal_fail(err, FAL_E_NOT_FOUND, "convert: '%s': no such folder or file", in);
-    state s = {.progress = fal_progress_open("converting", NULL), .quiet = o->quiet};
+    fal_making making = {.progress = fal_progress_open("converting", NULL), .is_quiet = o->quiet};
     double started = fal_seconds();
     fal_interrupt_watch(2);
-    fal_status status = fal_file_is_directory(in) ? write_file(o, &s, in, out, err)
-                                                  : write_folder(o, &s, in, out, err);
+    fal_status status = fal_file_is_directory(in) ? write_file(o, &making, in, out, err)
+                                                  : write_folder(o, &making, in, out, err);
     if (status == FAL_OK && !o->quiet)
         fal_terminal_notice("wrote %s in %.1f s", out, fal_seconds() - started);
     return status;

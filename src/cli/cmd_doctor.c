@@ -22,7 +22,7 @@ static const fal_option rows[] = {
     FAL_ROW(FILE, "out", 'o', AT(out_path), "FILE", "write the repaired file there instead"),
     FAL_ROW_FLAG("force", 0, AT(force), "overwrite what --out names"),
     FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024, "threads to look with (usable cores)"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     FAL_ROW_FLAG("quiet", 'q', AT(quiet), "no progress, no healthy files"),
     {0}};
 

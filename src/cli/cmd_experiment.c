@@ -39,10 +39,9 @@ static const fal_option rows[] = {
     FAL_ROW_COUNT("only", 0, AT(only), "SEED", 1, FAL_MAX_SEEDS, "compute this seed, no report"),
     FAL_ROW_CHOICE("device", 0, AT(device), "NAME", fal_device_choice,
                    "what computes (cpu); see falconer list devices"),
-    FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
-                  "threads to compute with (usable cores)"),
+    FAL_ROW_THREADS(AT(n_threads)),
     FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing of the work"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     {0}};
 
 static const fal_option_group groups[] = {

@@ -21,7 +21,7 @@ static const fal_option imatrix_rows[] = {
     FAL_ROW(FILE, "output", 'o', AT(out), "OUT", "the file to write; GGUF if it ends in .gguf"),
     FAL_ROW_FLAG("process-output", 0, AT(process_output), "also for the head, output.weight"),
     FAL_ROW_FLAG("force", 0, AT(force), "overwrite a file that is there"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     {0}};
 
 static const fal_option_group groups[] = {

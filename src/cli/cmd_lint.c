@@ -14,7 +14,7 @@ typedef struct lint_options {
 
 static const fal_option rows[] = {
     FAL_ROW_FLAG("quick", 0, AT(quick), "leave out SHA-256, which reads all files"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     {0}};
 
 static const fal_option_group groups[] = {

@@ -21,10 +21,9 @@ static const fal_option rows[] = {
     FAL_ROW(DIRECTORY, "adapter", 'a', AT(adapter), "DIR", "the adapter's folder, as PEFT has it"),
     FAL_ROW(TEXT, "type", 't', AT(type), "TYPE", "f16, Q4_K_M: see falconer list mixes (BASE's)"),
     FAL_ROW(TEXT, "name", 0, AT(name), "NAME", "the model's name in the file (BASE's)"),
-    FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
-                  "threads to compute with (usable cores)"),
+    FAL_ROW_THREADS(AT(n_threads)),
     FAL_ROW_FLAG("force", 0, AT(force), "overwrite what is there"),
-    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),
+    FAL_ROW_QUIET(AT(quiet)),
     {0}};
 
 static const fal_option_group groups[] = {
@@ -49,38 +48,22 @@ static const fal_example examples[] = {
 typedef struct job {
     const merge_options *o;
     fal_source *source;
-    fal_progress progress;
+    fal_making making;
 } job;
-
-static bool on_progress(void *user, const char *tensor, int64_t n_done, int64_t n_total) {
-    job *j = user;
-    (void)tensor;
-    if (!j->o->quiet) fal_progress_show(&j->progress, (uint64_t)n_done, (uint64_t)n_total);
-    return !fal_interrupt_is_raised();
-}
-
-static void on_event(void *user, fal_log_level level, const char *area, const char *text) {
-    job *j = user;
-    (void)area;
-    if (j->o->quiet || level > FAL_LOG_INFO) return;
-    fal_progress_clear(&j->progress);
-    fal_terminal_notice("%s", text);
-}
 
 static fal_status write_file(job *j, const char *path, const char *type, fal_error *err) {
     fal_quantize_output output = {.path = path, .plan = {.mix = fal_mix_by_name(type)}};
     const fal_quantize_options how = {.n_threads = j->o->n_threads,
                                       .words.name = j->o->name,
                                       .allow_requantize = true,
-                                      .on_progress = on_progress,
-                                      .user = j};
+                                      .on_progress = fal_making_on_weights,
+                                      .user = &j->making};
     fal_status status = fal_quantize_write(j->source, &output, 1, &how, err);
-    fal_progress_clear(&j->progress);
+    fal_progress_clear(&j->making.progress);
     return status;
 }
 
-static fal_status write_folder(job *j, const char *directory, const char *type, const fal_log *log,
-                               fal_error *err) {
+static fal_status write_folder(job *j, const char *directory, const char *type, fal_error *err) {
     const fal_mix *mix = fal_mix_by_name(type);
     if (fal_type_by_name(mix->type)->is_quantized)
         return fal_fail(err, FAL_E_ARGUMENT, "merge: --type %s: a folder holds f32, f16 or bf16",
@@ -90,15 +73,8 @@ static fal_status write_folder(job *j, const char *directory, const char *type, 
     const fal_folder_job how = {.type = mix->type,
                                 .n_threads = j->o->n_threads,
                                 .replaces = j->o->force,
-                                .is_quiet = j->o->quiet,
-                                .log = log,
-                                .progress = &j->progress};
+                                .making = &j->making};
     return fal_folder_choice_write(&j->o->folder, &how, j->source, directory, err);
-}
-
-static bool is_named_as_file(const char *path) {
-    size_t length = strlen(path);
-    return length >= 5 && strcmp(path + length - 5, ".gguf") == 0;
 }
 
 static fal_status check_options(const merge_options *o, const char *out, fal_error *err) {
@@ -110,7 +86,7 @@ static fal_status check_options(const merge_options *o, const char *out, fal_err
     if (!fal_file_is_directory(o->adapter))
         return fal_fail(err, FAL_E_NOT_FOUND, "merge: '%s' is no folder with an adapter",
                         o->adapter);
-    if (is_named_as_file(out) && fal_file_is_directory(out))
+    if (fal_is_file_name(out) && fal_file_is_directory(out))
         return fal_fail(err, FAL_E_ARGUMENT, "merge: '%s' is a folder", out);
     if (fal_file_exists(out) && !o->force)
         return fal_fail(err, FAL_E_ARGUMENT, "merge: '%s' is there already; --force overwrites it",
@@ -120,7 +96,7 @@ static fal_status check_options(const merge_options *o, const char *out, fal_err
 
 static fal_status run_job(job *j, const char *out, fal_error *err) {
     const merge_options *o = j->o;
-    const fal_log log = {on_event, j};
+    const fal_log log = fal_making_log(&j->making);
     fal_source *base;
     FAL_TRY(fal_source_open(&base, o->model, false, &log, err));
     const fal_type *own = fal_source_float_type(base);
@@ -130,15 +106,16 @@ static fal_status run_job(job *j, const char *out, fal_error *err) {
                         "merge: '%s' is quantized: --type must say what the merged model is",
                         o->model);
     const char *type = o->type ? o->type : own->name;
-    return is_named_as_file(out) ? write_file(j, out, type, err)
-                                 : write_folder(j, out, type, &log, err);
+    return fal_is_file_name(out) ? write_file(j, out, type, err) : write_folder(j, out, type, err);
 }
 
 static fal_status run(const fal_parsed *parsed, fal_error *err) {
     const merge_options *o = parsed->values;
     const char *out = parsed->arguments[0];
     FAL_TRY(check_options(o, out, err));
-    job j = {.o = o, .progress = fal_progress_open("merging", NULL)};
+    job j = {
+        .o = o, .making = {fal_progress_open("merging", NULL), o->quiet}
+    };
     double started = fal_seconds();
     fal_interrupt_watch(2);
     fal_status status = run_job(&j, out, err);

@@ -13,7 +13,7 @@ typedef struct perplexity_options {
 
 static const fal_option model_row[] = {
     FAL_ROW(FILE, "model", 'm', AT(model.file), "FILE", "a GGUF file (the built-in fledgling)"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     {0}};
 
 static const fal_option_group groups[] = {

@@ -28,7 +28,7 @@ static const fal_option rows[] = {
     FAL_ROW_CHOICE("kv-type", 0, AT(kv_type), "TYPE", fal_kv_type_choice,
                    "number type of the cache: f16, q8_0, f32"),
     FAL_ROW(TEXT, "memory", 0, AT(memory), "SIZE", "memory to fit into (what is free now)"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     {0}};
 
 static const fal_option_group groups[] = {

@@ -54,10 +54,7 @@ static const fal_option card_rows[] = {
     FAL_ROW(FILE, "thumbnail", 0, AT(thumbnail), "FILE", "a picture for the card"),
     {0}};
 
-static const fal_option output_rows[] = {
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
-    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),
-    {0}};
+static const fal_option output_rows[] = {FAL_ROW_JSON(AT(json)), FAL_ROW_QUIET(AT(quiet)), {0}};
 
 static const fal_option_group groups[] = {
     {"Files",   making_rows,    0},

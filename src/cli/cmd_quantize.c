@@ -6,8 +6,8 @@
 #include "base/folder.h"
 #include "base/string_builder.h"
 #include "cli/command.h"
+#include "cli/making.h"
 #include "cli/quantize_report.h"
-#include "cli/terminal.h"
 #include "formats/importance.h"
 
 #include <stdio.h>
@@ -71,10 +71,9 @@ static const fal_option type_rows[] = {
     {0}};
 
 static const fal_option run_rows[] = {
-    FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
-                  "threads to compute with (usable cores)"),
+    FAL_ROW_THREADS(AT(n_threads)),
     FAL_ROW_FLAG("json", 0, AT(json), "print the plan as one JSON object"),
-    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),
+    FAL_ROW_QUIET(AT(quiet)),
     {0}};
 
 static const fal_option_group groups[] = {
@@ -112,21 +111,8 @@ typedef struct job {
     fal_type_wish *wishes;
     char *wish_text; /* where the patterns of the wishes point */
     fal_importance importance;
-    fal_progress progress;
+    fal_making making;
 } job;
-
-static bool on_progress(void *user, const char *tensor, int64_t n_done, int64_t n_total) {
-    job *j = user;
-    (void)tensor;
-    if (!j->o->quiet) fal_progress_show(&j->progress, (uint64_t)n_done, (uint64_t)n_total);
-    return !fal_interrupt_is_raised();
-}
-
-static void on_event(void *user, fal_log_level level, const char *area, const char *text) {
-    const job *j = user;
-    (void)area;
-    if (!j->o->quiet && level <= FAL_LOG_INFO) fal_terminal_notice("%s", text);
-}
 
 static const fal_type *encodable(const char *name) {
     const fal_type *type = fal_type_by_name(name);
@@ -323,7 +309,7 @@ static fal_status check_importance(const job *j, fal_error *err) {
 
 static fal_status run_job(job *j, const fal_parsed *parsed, fal_error *err) {
     const quantize_options *o = j->o;
-    const fal_log log = {on_event, j};
+    const fal_log log = fal_making_log(&j->making);
     FAL_TRY(read_wishes(j, err));
     if (o->importance) {
         FAL_TRY(fal_importance_read(&j->importance, o->importance, err));
@@ -338,8 +324,8 @@ static fal_status run_job(job *j, const fal_parsed *parsed, fal_error *err) {
                                       .find_importance = o->importance ? find_importance : NULL,
                                       .importance = &j->importance,
                                       .importance_digest = j->importance_digest,
-                                      .on_progress = on_progress,
-                                      .user = j};
+                                      .on_progress = fal_making_on_weights,
+                                      .user = &j->making};
     if (o->importance) FAL_TRY(check_importance(j, err));
     FAL_TRY(fal_quantize_print(j->source, j->outputs, j->n_outputs, &how, o->json, o->quiet, err));
     advise(j);
@@ -348,10 +334,10 @@ static fal_status run_job(job *j, const fal_parsed *parsed, fal_error *err) {
     if (j->n_missing == 0) return FAL_OK;
     if (o->directory) FAL_TRY(fal_add_context(err, fal_folder_make(o->directory, err), "quantize"));
     double started = fal_seconds();
-    j->progress = fal_progress_open("quantizing", "weights");
+    j->making.progress = fal_progress_open("quantizing", "weights");
     fal_interrupt_watch(2);
     fal_status status = fal_quantize_write(j->source, j->missing, j->n_missing, &how, err);
-    fal_progress_clear(&j->progress);
+    fal_progress_clear(&j->making.progress);
     if (status == FAL_OK && !o->quiet) say_written(j, fal_seconds() - started);
     return status;
 }
@@ -360,6 +346,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     job *j = fal_alloc(1, sizeof *j);
     if (!j) return fal_fail_memory(err, sizeof *j);
     j->o = parsed->values;
+    j->making.is_quiet = j->o->quiet;
     fal_status status = run_job(j, parsed, err);
     for (size_t i = 0; i < j->n_outputs; i++)
         fal_free(j->paths[i]);

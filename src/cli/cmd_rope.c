@@ -36,7 +36,7 @@ static const fal_option rows[] = {
     FAL_ROW_FLAG("full", 0, AT(full), "every pair, not only three"),
     FAL_ROW(FILE, "svg", 0, AT(svg), "FILE", "also draw wavelengths into an SVG file"),
     FAL_ROW_FLAG("force", 0, AT(force), "overwrite a picture that is there"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     {0}};
 
 static const fal_option_group groups[] = {

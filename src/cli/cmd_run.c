@@ -61,7 +61,7 @@ static const fal_option draw_rows[] = {
 static const fal_option output_rows[] = {
     FAL_ROW_FLAG("full-text", 0, AT(full_text), "print the prompt in front of each answer"),
     FAL_ROW_FLAG("logprobs", 0, AT(logprobs), "log-probability of each token drawn"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     {0}};
 
 static const fal_option_group groups[] = {

@@ -25,7 +25,7 @@ static const fal_option score_rows[] = {
     FAL_ROW(IDS, "ids", 'i', AT(ids), "IDS", "token ids instead of a text, as 1,2,3"),
     FAL_ROW_FLAG("special", 0, AT(special), "recognise control tokens in the text"),
     FAL_ROW_FLAG("logits", 0, AT(logits), "the logits after the last token, too"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     {0}};
 
 static const fal_option_group groups[] = {

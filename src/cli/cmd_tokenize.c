@@ -23,7 +23,7 @@ static const fal_option rows[] = {
     FAL_ROW_FLAG("special", 0, AT(special), "recognise control tokens in the text"),
     FAL_ROW(IDS, "decode", 'd', AT(decode), "IDS", "print the bytes of these ids, as 1,2,3"),
     FAL_ROW_FLAG("count", 0, AT(count), "print only how many tokens there are"),
-    FAL_ROW_FLAG("json", 0, AT(json), "print one JSON object"),
+    FAL_ROW_JSON(AT(json)),
     {0}};
 
 static const fal_option_group groups[] = {

@@ -55,7 +55,7 @@ static const fal_option rows[] = {
     FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
                   "threads to count with (usable cores)"),
     FAL_ROW_FLAG("force", 0, AT(force), "overwrite a tokenizer that is there"),
-    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),
+    FAL_ROW_QUIET(AT(quiet)),
     {0}};
 
 static const fal_option_group groups[] = {

@@ -19,27 +19,19 @@ const fal_option fal_folder_option_rows[] = {
             "tensors in one file, such as 500M (5G)"),
     {0}};
 
-static bool on_progress(void *user, const char *tensor, uint64_t n_done, uint64_t n_total) {
-    const fal_folder_job *job = user;
-    (void)tensor;
-    if (!job->is_quiet) fal_progress_show(job->progress, n_done, n_total);
-    return !fal_interrupt_is_raised();
-}
-
 fal_status fal_folder_choice_write(const fal_folder_choice *choice, const fal_folder_job *job,
                                    fal_source *source, const char *directory, fal_error *err) {
     bool by_numbers = choice->context_as && strcmp(choice->context_as, "numbers") == 0;
-    fal_folder_job shown = *job;
     fal_to_hf_options options = {.type = job->type,
                                  .rope_form = by_numbers ? FAL_ROPE_BY_NUMBERS : FAL_ROPE_BY_NAME,
                                  .replaces = job->replaces,
                                  .n_threads = job->n_threads,
-                                 .on_progress = on_progress,
-                                 .user = &shown,
-                                 .log = *job->log};
+                                 .on_progress = fal_making_on_bytes,
+                                 .user = job->making,
+                                 .log = fal_making_log(job->making)};
     if (choice->shard_size)
         FAL_TRY(fal_size_read("--max-shard-size", choice->shard_size, &options.shard_bytes, err));
     fal_status status = fal_write_hf_folder(source, directory, &options, err);
-    fal_progress_clear(job->progress);
+    fal_progress_clear(&job->making->progress);
     return status;
 }

@@ -2,8 +2,8 @@
 #ifndef FAL_CLI_FOLDER_OPTIONS_H
 #define FAL_CLI_FOLDER_OPTIONS_H
 
+#include "cli/making.h"
 #include "cli/options.h"
-#include "cli/terminal.h"
 #include "convert/source.h"
 
 typedef struct fal_folder_choice {
@@ -17,9 +17,8 @@ extern const fal_option fal_folder_option_rows[];
 typedef struct fal_folder_job {
     const char *type; /* NULL: the source's */
     int n_threads;
-    bool replaces, is_quiet;
-    const fal_log *log;
-    fal_progress *progress; /* shown while tensors are written, and cleared */
+    bool replaces;
+    fal_making *making; /* its bar is shown while tensors are written, and cleared */
 } fal_folder_job;
 
 /* Writes source as the folder at directory (fal_write_hf_folder). Ctrl-C cancels. */

@@ -55,6 +55,12 @@ typedef struct fal_option {
 #define FAL_ROW_CHOICE(name, letter, offset, value, choice, meaning) \
     { name, letter, FAL_OPTION_CHOICE, offset, value, 0, 0, choice, meaning }
 
+/* Rows that mean the same in every command. */
+#define FAL_ROW_THREADS(offset) \
+    FAL_ROW_COUNT("threads", 0, offset, "N", 1, 1024, "threads to compute with (usable cores)")
+#define FAL_ROW_JSON(offset)  FAL_ROW_FLAG("json", 0, offset, "print one JSON object")
+#define FAL_ROW_QUIET(offset) FAL_ROW_FLAG("quiet", 'q', offset, "say nothing but errors")
+
 /* Rows that belong together; several commands may share one table at different offsets. */
 typedef struct fal_option_group {
     const char *title; /* "Sampling"; NULL ends a list of groups */

@@ -121,10 +121,9 @@ static const fal_option output_rows[] = {
     FAL_ROW_FLAG("plan", 0, AT(plan), "tell data, memory and steps, and stop"),
     FAL_ROW_CHOICE("device", 0, AT(device), "NAME", fal_device_choice,
                    "what computes (cpu); see falconer list devices"),
-    FAL_ROW_COUNT("threads", 0, AT(n_threads), "N", 1, 1024,
-                  "threads to compute with (usable cores)"),
+    FAL_ROW_THREADS(AT(n_threads)),
     FAL_ROW_FLAG("json", 0, AT(json), "print the result as one JSON object"),
-    FAL_ROW_FLAG("quiet", 'q', AT(quiet), "say nothing but errors"),
+    FAL_ROW_QUIET(AT(quiet)),
     {0}};
 
 const fal_option_group fal_train_option_groups[] = {

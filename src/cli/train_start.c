@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/folder.h"
-#include "cli/terminal.h"
+#include "cli/making.h"
 #include "convert/convert.h"
 #include "convert/metadata.h"
 #include "convert/source.h"
@@ -219,19 +219,11 @@ void fal_train_start_release(fal_train_start *s) {
 
 typedef fal_status file_maker(fal_train_start *s, const char *path, fal_error *err);
 
-static bool on_convert(void *user, const char *tensor, uint64_t n_done, uint64_t n_total) {
-    fal_progress *progress = user;
-    (void)tensor;
-    if (progress->what) fal_progress_show(progress, n_done, n_total);
-    return !fal_interrupt_is_raised();
-}
-
 static fal_status convert(fal_train_start *s, const char *path, fal_error *err) {
-    fal_progress progress = fal_progress_open("reading the model", NULL);
-    const fal_convert_options how = {.on_progress = on_convert, .user = &progress};
-    if (s->choice->quiet) progress.what = NULL;
+    fal_making making = {fal_progress_open("reading the model", NULL), s->choice->quiet};
+    const fal_convert_options how = {.on_progress = fal_making_on_bytes, .user = &making};
     fal_status status = fal_convert_folder(s->path, path, &how, err);
-    fal_progress_clear(&progress);
+    fal_progress_clear(&making.progress);
     return status;
 }
 
