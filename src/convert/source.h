@@ -42,6 +42,8 @@ struct fal_source {
     const fal_source_kind *kind;
     void *state;
     const char *architecture; /* borrowed from the state */
+    const char *
+        name; /* of the model, by what the file or config says, else the folder; of the state; NULL: none */
     int n_layers, n_tensors;
     int n_context;                  /* tokens; 0: not known */
     const fal_tokenizer *tokenizer; /* NULL: there is none; owned by the state */

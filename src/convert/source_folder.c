@@ -29,7 +29,7 @@ typedef struct folder {
     folder_tensor *sources;   /* [n_tensors] */
     fal_plan_tensor *tensors; /* [n_tensors] */
     int n_tensors;
-    char directory_name[256];
+    char directory_name[256], name[256];
     bool has_weights;
 } folder;
 
@@ -168,7 +168,7 @@ static fal_status write_metadata(void *state, fal_gguf_writer *w, const fal_mode
     const folder *c = state;
     fal_model_words others = *words;
     others.name = NULL;
-    fal_metadata_write(w, c->arch, &c->params, words->name ? words->name : c->directory_name);
+    fal_metadata_write(w, c->arch, &c->params, words->name ? words->name : c->name);
     fal_metadata_write_words(w, &others);
     FAL_TRY(fal_metadata_write_rope(w, c->arch, &c->params, err));
     if (c->tokenizer)
@@ -264,6 +264,16 @@ static fal_status read_config(folder *c, const char *directory, fal_error *err) 
     return status;
 }
 
+/* The folder's name, but for the one that every training run's has: there the config says what the model is called. */
+static void find_name(folder *c) {
+    const char *said = json_string_value(json_object_get(c->config, "_name_or_path"));
+    bool is_of_run = strcmp(c->directory_name, "hf") == 0;
+    if (is_of_run && said && *said)
+        fal_folder_name(said, c->name, sizeof c->name);
+    else
+        memcpy(c->name, c->directory_name, sizeof c->name);
+}
+
 static void close_folder(void *state) {
     folder *c = state;
     fal_free(c->tensors);
@@ -309,7 +319,9 @@ fal_status fal_source_open_folder(fal_source *s, const char *directory, bool sha
     FAL_TRY(read_vocabulary(c, directory, err));
     FAL_TRY(list_tensors(c, err));
     if (c->has_weights) report_unused(c);
+    find_name(c);
     s->architecture = c->arch->name;
+    s->name = c->name;
     s->n_layers = c->params.n_layers;
     s->n_context = c->params.n_context;
     s->tokenizer = c->tokenizer;

@@ -15,7 +15,7 @@ typedef struct gguf_source {
     fal_gguf *file;
     fal_tokenizer *tokenizer; /* NULL: none that can be read */
     fal_plan_tensor *tensors;
-    char architecture[NAME_SIZE];
+    char architecture[NAME_SIZE], name[256];
     /* Of read_model, which other uses of a file do without. */
     const fal_arch *arch;
     fal_params params;
@@ -136,6 +136,11 @@ static fal_status read_facts(fal_source *s, gguf_source *g, fal_error *err) {
     snprintf(g->architecture, NAME_SIZE, "%.*s",
              (int)(name.length < NAME_SIZE ? name.length : NAME_SIZE - 1), name.data);
     s->architecture = g->architecture;
+    if (fal_gguf_find_string(g->file, "general.name", &name)) {
+        snprintf(g->name, sizeof g->name, "%.*s", (int)(name.length < 255 ? name.length : 255),
+                 name.data);
+        s->name = g->name;
+    }
     char key[NAME_SIZE + 16];
     uint32_t n_layers;
     snprintf(key, sizeof key, "%s.block_count", g->architecture);

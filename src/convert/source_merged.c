@@ -221,6 +221,7 @@ fal_status fal_source_open_merged(fal_source **out, fal_source *take_base, const
                       .state = m,
                       .architecture = take_base->architecture,
                       .n_layers = take_base->n_layers,
+                      .name = take_base->name,
                       .n_context = take_base->n_context,
                       .tokenizer = take_base->tokenizer};
     m->base = take_base;

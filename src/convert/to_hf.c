@@ -40,6 +40,7 @@ static fal_status fill_config(const fal_hf_tensors *tensors, fal_rope_form form,
     bool is_tied;
     FAL_TRY(fal_config_writer_status(w, err));
     FAL_TRY(find_tie(tensors->source, &is_tied, err));
+    if (tensors->source->name) fal_config_set_text(w, "_name_or_path", tensors->source->name);
     fal_config_set_value(w, "architectures", json_pack("[s]", m->arch->hf_names[0]));
     FAL_TRY(m->arch->params_to_hf(m->params, w, err));
     if (fal_params_has(m->params, FAL_FEATURE_ROPE))

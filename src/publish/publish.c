@@ -124,9 +124,22 @@ static fal_status read_original(publishing *p, fal_error *err) {
     return status;
 }
 
+/* Whether a name is one that every training run gives to what it writes. */
+static bool says_nothing(const char *name) {
+    return strcmp(name, "hf") == 0 || strcmp(name, "model") == 0;
+}
+
+/* By its path, or by what the model calls itself where that says nothing. NULL when memory is short. */
+static char *name_of_source(const publishing *p) {
+    char *by_path = fal_model_name_of(p->options->source);
+    if (!by_path || !says_nothing(by_path) || !p->source->name) return by_path;
+    fal_free(by_path);
+    return fal_model_name_of(p->source->name);
+}
+
 static fal_status choose_name(publishing *p, fal_error *err) {
     const fal_publish_options *o = p->options;
-    p->set->name = fal_model_name_of(o->name ? o->name : o->source);
+    p->set->name = o->name ? fal_model_name_of(o->name) : name_of_source(p);
     p->hub_name = fal_hub_name_of(o->source);
     p->base_model = o->base_model ? o->base_model : p->hub_name;
     if (!p->set->name) return fal_fail_memory(err, 0);
@@ -166,7 +179,6 @@ static fal_status plan_file(publishing *p, size_t i, fal_error *err) {
 static fal_status plan_set(publishing *p, fal_error *err) {
     fal_set *set = p->set;
     size_t n = p->options->n_mixes;
-    FAL_TRY(fal_source_open(&p->source, p->options->source, false, &p->options->log, err));
     snprintf(set->architecture, sizeof set->architecture, "%s", p->source->architecture);
     set->recipe = p->options->recipe;
     set->files = fal_alloc(n, sizeof *set->files);
@@ -237,8 +249,9 @@ static fal_status make_files(publishing *p, fal_error *err) {
 static fal_status publish(publishing *p, fal_error *err) {
     const fal_publish_options *o = p->options;
     FAL_TRY(check_options(o, err));
-    FAL_TRY(choose_name(p, err));
     FAL_TRY(read_template(p, err));
+    FAL_TRY(fal_source_open(&p->source, o->source, false, &o->log, err));
+    FAL_TRY(choose_name(p, err));
     FAL_TRY(read_original(p, err));
     if (o->calibration) {
         FAL_TRY(fal_sha256_file(p->importance_digest, o->calibration, NULL, NULL, err));

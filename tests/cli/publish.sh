@@ -34,6 +34,13 @@ try "$FALCONER" lint set
 echo "exit $?"
 try "$FALCONER" lint absent
 
+# What a training run leaves is named by the model, not by the run's folders.
+mkdir run && "$FALCONER" convert -q tiny run/model.gguf --name "Small Falcon" && "$FALCONER" convert -q run/model.gguf run/hf
+for source in run/model.gguf run/hf/; do
+    "$FALCONER" publish $source "named$(basename $source)" --no-measure --types Q8_0 --quiet && ls "named$(basename $source)"
+done
+"$FALCONER" inspect namedhf/Small-Falcon.Q8_0.gguf | grep '^  name'
+
 # Measured: memory is that of a process of its own, which holds all of the file and of the cache, and less than 400 MB more.
 "$FALCONER" publish tiny measured --types Q8_0 --text "$SOURCE_DIR/CONTRIBUTING.md" --windows 2 --quiet || fail "measured"
 cp measured/README.md before
