@@ -192,7 +192,8 @@ static const char *find_fault(const fal_message *messages, size_t *n_messages) {
     return NULL;
 }
 
-/* An answer ends with a control token of the format, or else with the end of text. */
+/* The last answer ends with a control token of the format, or else with the end of text. Answers in between have only what
+ * the format puts there, as when a model is asked: their stop word is how the next message begins. */
 static fal_status end_last_answer(fal_intake *in, int32_t last, fal_error *err) {
     const fal_tokenizer *t = in->reading->tokenizer;
     for (size_t i = in->tokens.count; i-- > 0 && in->owners.ids[i] == last;) {
