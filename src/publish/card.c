@@ -365,6 +365,15 @@ static void write_fit_table(fal_string_builder *out, const fal_card *card) {
     }
 }
 
+static void write_has_fit(fal_string_builder *out, const fal_card *card) {
+    const fal_set *set = card->set;
+    size_t most = sizeof fit_memories / sizeof fit_memories[0] - 1;
+    for (size_t k = 0; k < sizeof fit_contexts / sizeof fit_contexts[0] && out->length == 0; k++)
+        if (fit_contexts[k] <= set->n_context
+            && fal_set_best_fit(set, usable(fit_memories[most]), fit_contexts[k]))
+            fal_string_append_text(out, "yes");
+}
+
 static void write_cache_per_1k(fal_string_builder *out, const fal_card *card) {
     append_size(out, card->set->cache_bytes_per_token * 1024);
 }

@@ -70,6 +70,14 @@ static void own_templates_are_filled(void **state) {
                  "mine", &err),
              &err);
     assert_string_equal(out.text, "tiny-7b of 3: tiny-7b.Q4_K_M.gguf");
+    /* The table has brackets only where a file fits. */
+    fal_string_clear(&out);
+    CHECK_OK(fal_card_write(&out, &card, fal_slice_of("{{has_fit}}"), "mine", &err), &err);
+    assert_string_equal(out.text, "yes");
+    fal_string_clear(&out);
+    set.n_context = 512;
+    CHECK_OK(fal_card_write(&out, &card, fal_slice_of("{{has_fit}}-"), "mine", &err), &err);
+    assert_string_equal(out.text, "-");
     CHECK_STATUS(fal_card_check_template(fal_slice_of("a\n{{nothing}}"), "mine", &err),
                  FAL_E_FORMAT, &err, "mine:2: no placeholder is called 'nothing'");
     fal_string_release(&out);
