@@ -22,6 +22,7 @@ struct fal_sampler {
     fal_random random;
     int n_vocab;
     int *n_seen;           /* [n_vocab] */
+    double *biases;        /* [n_vocab]; NULL: none */
     candidate *candidates; /* [n_vocab] */
 };
 
@@ -47,6 +48,30 @@ fal_status fal_sampling_check(const fal_sampling *how, fal_error *err) {
             return fal_fail(err, FAL_E_ARGUMENT, "%s: %g, between %g and %g is possible", b->name,
                             b->value, b->low, b->high);
     }
+    for (size_t i = 0; i < how->n_biases; i++) {
+        if (!(how->biases[i].value < HUGE_VAL))
+            return fal_fail(err, FAL_E_ARGUMENT, "bias of token %d: %g, a number is needed",
+                            how->biases[i].id, how->biases[i].value);
+    }
+    return FAL_OK;
+}
+
+/* Only here the vocabulary is known, so only here ids are checked. */
+static fal_status spread_biases(fal_sampler *s, fal_error *err) {
+    const fal_token_bias *biases = s->how.biases;
+    size_t n_biases = s->how.n_biases;
+    s->how.biases = NULL;
+    s->how.n_biases = 0;
+    if (n_biases == 0) return FAL_OK;
+    s->biases = fal_alloc((size_t)s->n_vocab, sizeof *s->biases);
+    if (!s->biases) return fal_fail_memory(err, (size_t)s->n_vocab * sizeof *s->biases);
+    for (size_t i = 0; i < n_biases; i++) {
+        if (biases[i].id < 0 || biases[i].id >= s->n_vocab)
+            return fal_fail(err, FAL_E_ARGUMENT,
+                            "bias of token %d: the vocabulary has 0 to %d only", biases[i].id,
+                            s->n_vocab - 1);
+        s->biases[biases[i].id] += biases[i].value;
+    }
     return FAL_OK;
 }
 
@@ -65,12 +90,18 @@ fal_status fal_sampler_open(fal_sampler **out, const fal_sampling *how, int n_vo
         fal_sampler_close(s);
         return fal_fail_memory(err, (size_t)n_vocab * sizeof *s->candidates);
     }
+    fal_status status = spread_biases(s, err);
+    if (status != FAL_OK) {
+        fal_sampler_close(s);
+        return status;
+    }
     *out = s;
     return FAL_OK;
 }
 
 void fal_sampler_close(fal_sampler *s) {
     if (!s) return;
+    fal_free(s->biases);
     fal_free(s->candidates);
     fal_free(s->n_seen);
     fal_free(s);
@@ -81,7 +112,7 @@ void fal_sampler_accept(fal_sampler *s, int32_t token) {
 }
 
 static double penalised(const fal_sampler *s, float logit, int32_t id) {
-    double x = (double)logit;
+    double x = (double)logit + (s->biases ? s->biases[id] : 0);
     int n = s->n_seen[id];
     if (n == 0) return x;
     double repetition = s->how.repetition_penalty;
@@ -185,19 +216,26 @@ static int keep_above(candidate *c, int n, double min_p) {
     return kept;
 }
 
-/* NaN counts as minus infinity, so that a damaged model cannot make the order undefined. */
-static void fill_candidates(fal_sampler *s, const float *logits) {
+static bool is_allowed(const uint32_t *allowed, int32_t id) {
+    return !allowed || (allowed[id / 32] >> id % 32 & 1);
+}
+
+/* Returns how many there are. NaN counts as minus infinity, so that a damaged model cannot make the order undefined. */
+static int fill_candidates(fal_sampler *s, const float *logits, const uint32_t *allowed) {
     double top = -HUGE_VAL;
+    int n = 0;
     for (int32_t id = 0; id < s->n_vocab; id++) {
+        if (!is_allowed(allowed, id)) continue;
         double x = penalised(s, logits[id], id);
         if (isnan(x)) x = -HUGE_VAL;
         if (x > top) top = x;
-        s->candidates[id] = (candidate){.logit = x, .id = id};
+        s->candidates[n++] = (candidate){.logit = x, .id = id};
     }
-    if (s->how.temperature == 0 || !isfinite(top)) return;
+    if (s->how.temperature == 0 || !isfinite(top)) return n;
     /* Relative to the best one, so that no temperature is too small for the division. */
-    for (int32_t id = 0; id < s->n_vocab; id++)
-        s->candidates[id].logit = (s->candidates[id].logit - top) / s->how.temperature;
+    for (int i = 0; i < n; i++)
+        s->candidates[i].logit = (s->candidates[i].logit - top) / s->how.temperature;
+    return n;
 }
 
 static int32_t most_probable(const candidate *c, int n) {
@@ -208,12 +246,16 @@ static int32_t most_probable(const candidate *c, int n) {
     return c[best].id;
 }
 
-int32_t fal_sampler_draw(fal_sampler *s, const float *logits) {
+int32_t fal_sampler_draw_allowed(fal_sampler *s, const float *logits, const uint32_t *allowed) {
     candidate *c = s->candidates;
-    fill_candidates(s, logits);
-    if (s->how.temperature == 0) return most_probable(c, s->n_vocab);
-    int n = keep_best(c, s->n_vocab, s->how.top_k);
+    int n = fill_candidates(s, logits, allowed);
+    if (n == 0) return -1;
+    if (s->how.temperature == 0) return most_probable(c, n);
+    n = keep_best(c, n, s->how.top_k);
     if (!isfinite(c[0].logit)) return c[0].id;
+    /* What has no probability must not be drawn for the rounding of a sum either. */
+    while (c[n - 1].logit == -HUGE_VAL)
+        n--;
     if (s->how.top_p > 0 && s->how.top_p < 1) n = keep_nucleus(c, n, s->how.top_p);
     if (s->how.min_p > 0) n = keep_above(c, n, s->how.min_p);
     if (s->how.typical_p > 0 && s->how.typical_p < 1) n = keep_typical(c, n, s->how.typical_p);
@@ -226,11 +268,66 @@ int32_t fal_sampler_draw(fal_sampler *s, const float *logits) {
     return c[n - 1].id;
 }
 
-double fal_log_probability(const float *logits, size_t n_vocab, int32_t token) {
+int32_t fal_sampler_draw(fal_sampler *s, const float *logits) {
+    return fal_sampler_draw_allowed(s, logits, NULL);
+}
+
+/* ---- probabilities ---- */
+
+/* What a logit is above the logarithm of its probability, in two parts: the sum is lost where top is huge. */
+typedef struct log_scale {
+    double top, log_sum;
+} log_scale;
+
+static log_scale scale_of(const float *logits, size_t n_vocab) {
     double top = -HUGE_VAL, sum = 0;
     for (size_t i = 0; i < n_vocab; i++)
         top = (double)logits[i] > top ? (double)logits[i] : top;
     for (size_t i = 0; i < n_vocab; i++)
         sum += exp((double)logits[i] - top);
-    return (double)logits[token] - top - log(sum);
+    return (log_scale){top, log(sum)};
+}
+
+double fal_log_probability(const float *logits, size_t n_vocab, int32_t token) {
+    log_scale scale = scale_of(logits, n_vocab);
+    return (double)logits[token] - scale.top - scale.log_sum;
+}
+
+/* Whether a stands behind b; NaN behind everything. */
+static bool is_behind(const float *logits, int32_t a, int32_t b) {
+    float x = isnan(logits[a]) ? -INFINITY : logits[a],
+          y = isnan(logits[b]) ? -INFINITY : logits[b];
+    return x != y ? x < y : a > b;
+}
+
+/* Puts id where it belongs in a heap of n with the hindmost on top, beginning at i. */
+static void settle(const float *logits, int32_t *heap, size_t n, size_t i, int32_t id) {
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && is_behind(logits, heap[child + 1], heap[child])) child++;
+        if (!is_behind(logits, heap[child], id)) break;
+        heap[i] = heap[child];
+    }
+    heap[i] = id;
+}
+
+size_t fal_top_log_probabilities(const float *logits, size_t n_vocab, size_t k, int32_t *ids,
+                                 double *values) {
+    if (k > n_vocab) k = n_vocab;
+    if (k == 0) return 0;
+    for (size_t i = 0; i < k; i++)
+        ids[i] = (int32_t)i;
+    for (size_t i = k / 2; i-- > 0;)
+        settle(logits, ids, k, i, ids[i]);
+    for (size_t i = k; i < n_vocab; i++) {
+        if (is_behind(logits, ids[0], (int32_t)i)) settle(logits, ids, k, 0, (int32_t)i);
+    }
+    for (size_t n = k; n-- > 1;) {
+        int32_t hindmost = ids[0];
+        settle(logits, ids, n, 0, ids[n]);
+        ids[n] = hindmost;
+    }
+    log_scale scale = scale_of(logits, n_vocab);
+    for (size_t i = 0; i < k; i++)
+        values[i] = (double)logits[ids[i]] - scale.top - scale.log_sum;
+    return k;
 }

@@ -156,6 +156,108 @@ static void test_penalties(void **state) {
     fal_sampler_close(s);
 }
 
+/* Biases come before penalties; those of one id add up; what minus infinity takes away is not drawn. */
+static void test_biases(void **state) {
+    (void)state;
+    const fal_token_bias lead[] = {
+        {2, 3  },
+        {2, 1.5},
+        {1, -2 }
+    };
+    fal_sampler *s = open_sampler((fal_sampling){.biases = lead, .n_biases = 3});
+    assert_int_equal(fal_sampler_draw(s, logits), 2); /* -1 + 4.5 = 3.5 */
+    fal_sampler_close(s);
+    s = open_sampler((fal_sampling){.biases = lead, .n_biases = 3, .repetition_penalty = 2});
+    fal_sampler_accept(s,
+                       2); /* (-1 + 4.5) / 2 = 1.75; penalised first it would be -2 + 4.5 = 2.5 */
+    fal_sampler_accept(s, 5); /* 2.5 / 2 */
+    assert_int_equal(fal_sampler_draw(s, logits), 3);
+    fal_sampler_close(s);
+    const fal_token_bias ban[] = {
+        {1, -INFINITY},
+        {5, -INFINITY}
+    };
+    const bool kept[N] = {1, 0, 1, 1, 1, 0, 1, 1};
+    double probability[N];
+    softmax_of(kept, 1, probability);
+    check_distribution((fal_sampling){.temperature = 1, .biases = ban, .n_biases = 2, .seed = 20},
+                       probability);
+    fal_sampling how = {.biases = ban, .n_biases = 2};
+    fal_error err = {0};
+    CHECK_STATUS(fal_sampler_open(&s, &how, 5, 0, &err), FAL_E_ARGUMENT, &err,
+                 "bias of token 5: the vocabulary has 0 to 4 only");
+}
+
+/* Allowed tokens keep their proportions; with all allowed the draws are those without a mask. */
+static void test_allowed(void **state) {
+    (void)state;
+    const bool kept[N] = {1, 0, 0, 1, 0, 0, 1, 0};
+    const uint32_t mask = 1u | 1u << 3 | 1u << 6, all = (1u << N) - 1, none = 0;
+    double probability[N];
+    int n_drawn[N] = {0};
+    softmax_of(kept, 1, probability);
+    fal_sampler *s = open_sampler((fal_sampling){.temperature = 1, .seed = 30});
+    for (int i = 0; i < DRAWS; i++)
+        n_drawn[fal_sampler_draw_allowed(s, logits, &mask)]++;
+    for (int id = 0; id < N; id++) {
+        double deviation = sqrt(probability[id] * (1 - probability[id]) / DRAWS);
+        CHECK_NEAR((double)n_drawn[id] / DRAWS, probability[id], 5 * deviation);
+    }
+    fal_sampler *plain = open_sampler((fal_sampling){.temperature = 1, .seed = 31}),
+                *masked = open_sampler((fal_sampling){.temperature = 1, .seed = 31});
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(fal_sampler_draw_allowed(masked, logits, &none), -1);
+        assert_int_equal(fal_sampler_draw_allowed(masked, logits, &all),
+                         fal_sampler_draw(plain, logits));
+    }
+    fal_sampler_close(masked);
+    fal_sampler_close(plain);
+    fal_sampler_close(s);
+    s = open_sampler((fal_sampling){0});
+    assert_int_equal(fal_sampler_draw_allowed(s, logits, &mask), 3);
+    fal_sampler_close(s);
+}
+
+/* Bits beyond the first word. */
+static void test_allowed_words(void **state) {
+    (void)state;
+    float many[100];
+    uint32_t mask[4] = {0};
+    for (int i = 0; i < 100; i++)
+        many[i] = (float)i;
+    fal_sampling how = {0};
+    fal_sampler *s;
+    fal_error err = {0};
+    CHECK_OK(fal_sampler_open(&s, &how, 100, 0, &err), &err);
+    for (int32_t id = 0; id < 100; id++) {
+        mask[id / 32] |= 1u << id % 32;
+        assert_int_equal(fal_sampler_draw_allowed(s, many, mask), id);
+    }
+    fal_sampler_close(s);
+}
+
+static void test_top_log_probabilities(void **state) {
+    (void)state;
+    const int32_t order[N] = {1, 5, 3, 0, 7, 4, 2, 6};
+    int32_t ids[N + 1];
+    double values[N + 1];
+    for (size_t k = 0; k <= N + 1; k++) {
+        size_t n = fal_top_log_probabilities(logits, N, k, ids, values);
+        assert_int_equal(n, k > N ? N : k);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(ids[i], order[i]);
+            assert_true(values[i] == fal_log_probability(logits, N, ids[i]));
+        }
+    }
+    const float equal[N] = {1, NAN, 1, 2, 1, 2, -INFINITY, 1};
+    const int32_t equal_order[N] = {3, 5, 0, 2, 4, 7, 1, 6};
+    for (size_t k = 1; k <= N; k++) {
+        fal_top_log_probabilities(equal, N, k, ids, values);
+        for (size_t i = 0; i < k; i++)
+            assert_int_equal(ids[i], equal_order[i]);
+    }
+}
+
 static void test_seeds(void **state) {
     (void)state;
     int n_different = 0;
@@ -177,19 +279,23 @@ static void test_seeds(void **state) {
 static void test_refusals(void **state) {
     (void)state;
 
+    static const fal_token_bias not_a_number = {3, NAN}, infinite = {4, INFINITY};
+
     static const struct {
         fal_sampling how;
         const char *fragment;
     } cases[] = {
-        {{.temperature = -1},             "temperature: -1"},
-        {{.temperature = NAN},            "temperature"    },
-        {{.top_k = -1},                   "top_k: -1"      },
-        {{.top_p = 1.5},                  "top_p: 1.5"     },
-        {{.min_p = 2},                    "min_p: 2"       },
-        {{.typical_p = -0.5},             "typical_p"      },
-        {{.repetition_penalty = -1},      "repetition"     },
-        {{.presence_penalty = 1000},      "presence"       },
-        {{.frequency_penalty = INFINITY}, "frequency"      },
+        {{.temperature = -1},                      "temperature: -1"     },
+        {{.temperature = NAN},                     "temperature"         },
+        {{.top_k = -1},                            "top_k: -1"           },
+        {{.top_p = 1.5},                           "top_p: 1.5"          },
+        {{.min_p = 2},                             "min_p: 2"            },
+        {{.typical_p = -0.5},                      "typical_p"           },
+        {{.repetition_penalty = -1},               "repetition"          },
+        {{.presence_penalty = 1000},               "presence"            },
+        {{.frequency_penalty = INFINITY},          "frequency"           },
+        {{.biases = &not_a_number, .n_biases = 1}, "bias of token 3"     },
+        {{.biases = &infinite, .n_biases = 1},     "bias of token 4: inf"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -212,11 +318,19 @@ static void test_log_probability(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_greedy),          cmocka_unit_test(test_temperature_and_top_k),
-        cmocka_unit_test(test_top_p),           cmocka_unit_test(test_min_p),
-        cmocka_unit_test(test_typical_p),       cmocka_unit_test(test_penalties),
-        cmocka_unit_test(test_seeds),           cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_temperature_and_top_k),
+        cmocka_unit_test(test_top_p),
+        cmocka_unit_test(test_min_p),
+        cmocka_unit_test(test_typical_p),
+        cmocka_unit_test(test_penalties),
+        cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_log_probability),
+        cmocka_unit_test(test_biases),
+        cmocka_unit_test(test_allowed),
+        cmocka_unit_test(test_allowed_words),
+        cmocka_unit_test(test_top_log_probabilities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
