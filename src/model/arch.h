@@ -20,7 +20,7 @@ typedef struct fal_arch {
     /* Writes the config that params_from_hf reads, but for the context method of FAL_FEATURE_ROPE, the token ids and the
      * number type. Fails: UNSUPPORTED (what the published code cannot express). */
     fal_status (*params_to_hf)(const fal_params *p, fal_config_writer *w, fal_error *err);
-    /* Records the operations of one step on its queue; s->logits receives what was asked for. */
+    /* Calls the operations of one step on its queue, up to the final norm: s->hidden. */
     void (*forward)(const fal_model *m, fal_step *s);
     /* The training pass, which knows features and nothing else, computes what forward does. */
     bool is_trainable;

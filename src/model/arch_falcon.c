@@ -274,7 +274,7 @@ static void forward(const fal_model *m, fal_step *s) {
         x = block(m, s, &w, layer);
     }
     s->queue->layer = -1;
-    fal_block_head(m, s, x, w.normed);
+    fal_block_final_norm(m, s, x, w.normed);
 }
 
 static const char *const hf_names[] = {"FalconForCausalLM", "RWForCausalLM",   "falcon",

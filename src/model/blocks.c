@@ -26,11 +26,9 @@ void fal_block_ffn(const fal_model *m, fal_step *s, int layer, fal_tensor y, fal
     fal_block_linear(m, s, FAL_WEIGHT_FFN_DOWN, FAL_WEIGHT_FFN_DOWN_BIAS, layer, y, wide);
 }
 
-void fal_block_head(const fal_model *m, fal_step *s, fal_tensor x, fal_tensor normed) {
+void fal_block_final_norm(const fal_model *m, fal_step *s, fal_tensor x, fal_tensor normed) {
+    s->hidden = fal_tensor_rows(normed, 0, 0);
     if (s->n_wanted == 0) return;
-    normed =
+    s->hidden =
         fal_block_norm(m, s, FAL_WEIGHT_OUTPUT_NORM, FAL_WEIGHT_OUTPUT_NORM_BIAS, 0, normed, x);
-    fal_tensor head = fal_weight(m, FAL_WEIGHT_OUTPUT, 0);
-    if (!fal_tensor_is_given(head)) head = fal_weight(m, FAL_WEIGHT_TOKEN_EMBD, 0);
-    s->queue->ops->linear(s->queue, s->logits, normed, head, FAL_NONE);
 }

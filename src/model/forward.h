@@ -20,11 +20,15 @@ fal_status fal_model_frequencies(const fal_model *m, int length, double *frequen
                                  fal_error *err);
 bool fal_model_has_dynamic_rope(const fal_model *m);
 
-/* Scratch bytes that a step of these sizes needs; checks all shapes on the way. */
+/* Scratch bytes that a step of these sizes needs, cut into parts in any way; checks all shapes on the way. */
 fal_status fal_model_plan(const fal_model *m, int64_t n_tokens, int64_t n_wanted,
                           const fal_type *kv_type, size_t *scratch_bytes, fal_error *err);
 
-/* Calls the operations of one step on its queue and waits. */
-fal_status fal_model_forward(const fal_model *m, fal_step *s, fal_error *err);
+/* Calls the operations of one step on its queue, up to the final norm: s->hidden. They are done after fal_queue_wait,
+ * which tells their failure. */
+void fal_model_forward(const fal_model *m, fal_step *s);
+
+/* Calls the head on rows of the final norm's output: hidden [n, d_model], logits [n, n_vocab], f32. n may be 0. */
+void fal_model_head(const fal_model *m, fal_queue *queue, fal_tensor logits, fal_tensor hidden);
 
 #endif

@@ -307,19 +307,27 @@ fal_status fal_model_plan(const fal_model *m, int64_t n_tokens, int64_t n_wanted
         .parts = &part,
         .n_parts = 1,
         .segments = &segment,
-        .logits = {.type = fal_type_by_id(FAL_TYPE_F32),
-                   .n_rows = n_wanted,
-                   .n_cols = m->params.n_vocab,
-                   .row_bytes = (size_t)m->params.n_vocab * sizeof(float)}
     };
-    fal_status status = fal_model_forward(m, &s, err);
+    fal_model_forward(m, &s);
+    fal_tensor logits = {.type = fal_type_by_id(FAL_TYPE_F32),
+                         .n_rows = n_wanted,
+                         .n_cols = m->params.n_vocab,
+                         .row_bytes = (size_t)m->params.n_vocab * sizeof(float)};
+    fal_model_head(m, queue, logits, s.hidden);
+    fal_status status = fal_queue_wait(queue, err);
     *scratch_bytes = s.scratch_used;
     fal_queue_close(queue);
     return status;
 }
 
-fal_status fal_model_forward(const fal_model *m, fal_step *s, fal_error *err) {
+void fal_model_forward(const fal_model *m, fal_step *s) {
     s->scratch_used = 0;
     m->arch->forward(m, s);
-    return fal_queue_wait(s->queue, err);
+}
+
+void fal_model_head(const fal_model *m, fal_queue *queue, fal_tensor logits, fal_tensor hidden) {
+    if (hidden.n_rows == 0) return;
+    fal_tensor head = fal_weight(m, FAL_WEIGHT_OUTPUT, 0);
+    if (!fal_tensor_is_given(head)) head = fal_weight(m, FAL_WEIGHT_TOKEN_EMBD, 0);
+    queue->ops->linear(queue, logits, hidden, head, FAL_NONE);
 }

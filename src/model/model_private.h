@@ -38,7 +38,7 @@ void fal_block_linear(const fal_model *m, fal_step *s, fal_weight_id weight, fal
 /* up, gelu, down */
 void fal_block_ffn(const fal_model *m, fal_step *s, int layer, fal_tensor y, fal_tensor x,
                    fal_tensor wide);
-/* Final norm and head into s->logits; x holds the wanted rows. */
-void fal_block_head(const fal_model *m, fal_step *s, fal_tensor x, fal_tensor normed);
+/* The final norm, s->hidden in `normed`; x holds the wanted rows. */
+void fal_block_final_norm(const fal_model *m, fal_step *s, fal_tensor x, fal_tensor normed);
 
 #endif

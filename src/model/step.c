@@ -44,10 +44,12 @@ static fal_tensor layer_cells(const fal_cache *cache, const char *base, const fa
 fal_attention fal_step_attention(fal_step *s, const fal_model *m, int layer, bool wanted_only) {
     const fal_params *p = &m->params;
     int64_t first_wanted = 0;
+    int n_segments = 0;
     for (int i = 0; i < s->n_parts; i++) {
         const fal_step_part *part = &s->parts[i];
         int64_t n = wanted_only ? part->n_wanted : part->n_tokens;
-        s->segments[i] =
+        if (n == 0) continue;
+        s->segments[n_segments++] =
             (fal_segment){.keys = layer_cells(part->cache, part->cache->keys, p, layer),
                           .values = layer_cells(part->cache, part->cache->values, p, layer),
                           .first_token = wanted_only ? first_wanted : part->first_token,
@@ -56,7 +58,7 @@ fal_attention fal_step_attention(fal_step *s, const fal_model *m, int layer, boo
         first_wanted += n;
     }
     return (fal_attention){.segments = s->segments,
-                           .n_segments = s->n_parts,
+                           .n_segments = n_segments,
                            .n_heads = p->n_heads,
                            .n_kv_heads = p->n_kv_heads,
                            .head_dim = p->head_dim,

@@ -1,45 +1,18 @@
-/* Body of <falconer/session.h>: one timeline of tokens, its caches, and steps over one or several timelines. A long feed is
- * cut into steps of n_batch tokens; the results do not depend on the cut. */
+/* Body of <falconer/session.h>: one timeline of tokens and its caches. Computing is batch.c's: a session owns a batch, or
+ * shares one. A long feed is cut into steps of what the batch holds; the results do not depend on the cut. */
 #include <falconer/session.h>
 
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "compute/cells.h"
-#include "model/forward.h"
+#include "runtime/session_private.h"
 #include "runtime/session_watch.h"
 
 #include <string.h>
 
 enum {
     DEFAULT_BATCH = 512,
-    MAX_BATCH = 65536,
     STEP_WITH_LOGITS = 32 /* most tokens of a step that hands out all logits */
-};
-
-struct fal_session {
-    fal_model *model;
-    fal_queue *queue;
-    fal_cache cache;
-    size_t cache_bytes; /* of the keys, and of the values */
-    int n_batch;
-    int32_t *tokens; /* [n_context] */
-    size_t count;
-    size_t n_expected;           /* dynamic methods count on at least so many tokens */
-    int32_t *positions, *wanted; /* [n_batch] of the step at hand */
-    double *frequency;           /* [head_dim / 2] */
-    double gain;
-    char *scratch;
-    size_t scratch_bytes;
-    float *logits; /* [n_vocab] */
-    bool has_logits;
-    float *step_logits; /* [STEP_WITH_LOGITS, n_vocab], made when first needed */
-    /* Of steps over several sessions; they live in the first one. */
-    fal_step_part *parts;
-    fal_segment *segments;
-    float *shared_logits;
-    size_t parts_capacity, segments_capacity, logits_capacity;
-    fal_on_progress *on_progress;
-    void *progress_user;
 };
 
 static fal_status choose_kv_type(const fal_model *model, const char *name, const fal_type **out,
@@ -59,9 +32,6 @@ static fal_status check_options(const fal_model *model, const fal_session_option
         return fal_fail(err, FAL_E_LIMIT,
                         "context of %d tokens, but the model has only %d positions", o->n_context,
                         p->n_context);
-    if (o->n_batch < 0 || o->n_batch > MAX_BATCH)
-        return fal_fail(err, FAL_E_ARGUMENT, "batch of %d tokens, between 1 and %d is possible",
-                        o->n_batch, MAX_BATCH);
     return FAL_OK;
 }
 
@@ -89,30 +59,29 @@ static fal_status open_session(fal_session *s, const fal_session_options *o, fal
     const fal_params *p = fal_model_params(s->model);
     FAL_TRY(check_options(s->model, o, err));
     s->cache.n_context = o->n_context ? o->n_context : p->n_context;
-    s->n_batch = o->n_batch ? o->n_batch : DEFAULT_BATCH;
-    if (!o->n_batch && s->n_batch > s->cache.n_context) s->n_batch = (int)s->cache.n_context;
     FAL_TRY(choose_kv_type(s->model, o->kv_type, &s->cache.type, err));
     FAL_TRY(alloc_cache(s, err));
-    FAL_TRY(
-        fal_model_plan(s->model, s->n_batch, s->n_batch, s->cache.type, &s->scratch_bytes, err));
-    s->scratch = fal_alloc_aligned(s->scratch_bytes, 1);
     s->tokens = fal_alloc((size_t)s->cache.n_context, sizeof *s->tokens);
-    s->positions = fal_alloc((size_t)s->n_batch, sizeof *s->positions);
-    s->wanted = fal_alloc((size_t)s->n_batch, sizeof *s->wanted);
     s->frequency = fal_alloc((size_t)p->head_dim / 2, sizeof *s->frequency);
     s->logits = fal_alloc((size_t)p->n_vocab, sizeof *s->logits);
-    if (!s->scratch || !s->tokens || !s->positions || !s->wanted || !s->frequency || !s->logits)
-        return fal_fail_memory(err, s->scratch_bytes);
-    return fal_queue_open(&s->queue, fal_model_device(s->model), err);
+    if (!s->tokens || !s->frequency || !s->logits)
+        return fal_fail_memory(err, (size_t)p->n_vocab * sizeof *s->logits);
+    if (s->batch) return FAL_OK;
+    s->owns_batch = true;
+    int n_batch = o->n_batch ? o->n_batch : DEFAULT_BATCH;
+    if (!o->n_batch && n_batch > s->cache.n_context) n_batch = (int)s->cache.n_context;
+    return fal_batch_open(&s->batch, s->model, n_batch, err);
 }
 
-fal_status fal_session_open(fal_session **out, fal_model *model, const fal_session_options *options,
-                            fal_error *err) {
+/* batch: to share; NULL: the session gets its own. */
+static fal_status open_on(fal_session **out, fal_model *model, fal_batch *batch,
+                          const fal_session_options *options, fal_error *err) {
     static const fal_session_options defaults;
     *out = NULL;
     fal_session *s = fal_alloc(1, sizeof *s);
     if (!s) return fal_fail_memory(err, sizeof *s);
     s->model = model;
+    s->batch = batch;
     fal_status status = open_session(s, options ? options : &defaults, err);
     if (status != FAL_OK) {
         fal_session_close(s);
@@ -122,26 +91,30 @@ fal_status fal_session_open(fal_session **out, fal_model *model, const fal_sessi
     return FAL_OK;
 }
 
+fal_status fal_session_open(fal_session **out, fal_model *model, const fal_session_options *options,
+                            fal_error *err) {
+    return open_on(out, model, NULL, options, err);
+}
+
+fal_status fal_batch_session_open(fal_session **out, fal_batch *b,
+                                  const fal_session_options *options, fal_error *err) {
+    return open_on(out, fal_batch_model(b), b, options, err);
+}
+
 void fal_session_close(fal_session *s) {
     if (!s) return;
-    fal_queue_close(s->queue);
-    fal_free(s->shared_logits);
+    if (s->owns_batch) fal_batch_close(s->batch);
     fal_free(s->step_logits);
-    fal_free(s->segments);
-    fal_free(s->parts);
     fal_free(s->logits);
     fal_free(s->frequency);
-    fal_free(s->wanted);
-    fal_free(s->positions);
     fal_free(s->tokens);
-    fal_free(s->scratch);
     fal_free(s->cache.values);
     fal_free(s->cache.keys);
     fal_free(s);
 }
 
-static fal_status check_tokens(const fal_session *s, const int32_t *tokens, size_t count,
-                               fal_error *err) {
+fal_status fal_session_check_tokens(const fal_session *s, const int32_t *tokens, size_t count,
+                                    fal_error *err) {
     int n_vocab = fal_model_params(s->model)->n_vocab;
     for (size_t i = 0; i < count; i++) {
         if (tokens[i] < 0 || tokens[i] >= n_vocab)
@@ -156,47 +129,6 @@ static fal_status check_tokens(const fal_session *s, const int32_t *tokens, size
     return FAL_OK;
 }
 
-static fal_tensor logits_tensor(const fal_session *s, float *data, int64_t n_rows) {
-    int64_t n_vocab = fal_model_params(s->model)->n_vocab;
-    return (fal_tensor){.data = data,
-                        .type = fal_type_by_id(FAL_TYPE_F32),
-                        .n_rows = n_rows,
-                        .n_cols = n_vocab,
-                        .row_bytes = (size_t)n_vocab * sizeof(float)};
-}
-
-/* One step of n tokens of one timeline. Logits of the last n_wanted of them go to `logits`. */
-static fal_status step(fal_session *s, const int32_t *tokens, size_t n, size_t n_wanted,
-                       float *logits, fal_error *err) {
-    for (size_t i = 0; i < n; i++)
-        s->positions[i] = (int32_t)(s->count + i);
-    for (size_t i = 0; i < n_wanted; i++)
-        s->wanted[i] = (int32_t)(n - n_wanted + i);
-    fal_step_part part = {.cache = &s->cache,
-                          .n_tokens = (int64_t)n,
-                          .n_wanted = (int64_t)n_wanted,
-                          .position = (int64_t)s->count,
-                          .frequency = s->frequency,
-                          .gain = s->gain};
-    fal_segment segment;
-    fal_step whole = {.queue = s->queue,
-                      .n_tokens = (int64_t)n,
-                      .n_wanted = (int64_t)n_wanted,
-                      .tokens = tokens,
-                      .positions = s->positions,
-                      .wanted = s->wanted,
-                      .parts = &part,
-                      .n_parts = 1,
-                      .segments = &segment,
-                      .logits = logits_tensor(s, logits, (int64_t)n_wanted),
-                      .scratch = s->scratch,
-                      .scratch_bytes = s->scratch_bytes};
-    FAL_TRY(fal_model_forward(s->model, &whole, err));
-    memcpy(s->tokens + s->count, tokens, n * sizeof *tokens);
-    s->count += n;
-    return FAL_OK;
-}
-
 /* Where the logits of a feed go besides s->logits: to memory for all of them, to a function, or nowhere. */
 typedef struct logits_sink {
     float *all; /* [count, n_vocab] */
@@ -204,51 +136,45 @@ typedef struct logits_sink {
     void *user;
 } logits_sink;
 
-static fal_status hand_out(fal_session *s, const logits_sink *sink, size_t first, size_t n,
+static fal_status hand_out(const fal_session *s, const logits_sink *sink, size_t first, size_t n,
                            fal_error *err) {
     size_t n_vocab = (size_t)fal_model_params(s->model)->n_vocab;
     for (size_t i = 0; i < n; i++) {
         if (!sink->on_logits(sink->user, first + i, s->step_logits + i * n_vocab))
             return fal_fail(err, FAL_E_CANCELLED, "cancelled after %zu tokens", first + i + 1);
     }
-    memcpy(s->logits, s->step_logits + (n - 1) * n_vocab, n_vocab * sizeof *s->logits);
     return FAL_OK;
 }
 
 static fal_status feed_steps(fal_session *s, const int32_t *tokens, size_t count,
                              const logits_sink *sink, fal_error *err) {
     size_t n_vocab = (size_t)fal_model_params(s->model)->n_vocab;
-    size_t n_most =
-        sink->on_logits && s->n_batch > STEP_WITH_LOGITS ? STEP_WITH_LOGITS : (size_t)s->n_batch;
+    size_t n_most = (size_t)fal_batch_max_tokens(s->batch);
+    if (sink->on_logits && n_most > STEP_WITH_LOGITS) n_most = STEP_WITH_LOGITS;
     for (size_t done = 0; done < count;) {
         size_t n = count - done < n_most ? count - done : n_most;
         bool is_last = done + n == count;
-        if (sink->all) {
-            FAL_TRY(step(s, tokens + done, n, n, sink->all + done * n_vocab, err));
-        } else if (sink->on_logits) {
-            FAL_TRY(step(s, tokens + done, n, n, s->step_logits, err));
-            FAL_TRY(hand_out(s, sink, done, n, err));
-        } else {
-            FAL_TRY(step(s, tokens + done, n, is_last, s->logits, err));
-        }
+        fal_batch_part part = {.session = s,
+                               .tokens = tokens + done,
+                               .count = n,
+                               .n_following = count - done - n,
+                               .wants_logits = is_last,
+                               .all_logits = sink->all ? sink->all + done * n_vocab : NULL};
+        if (sink->on_logits) part.all_logits = s->step_logits;
+        FAL_TRY(fal_batch_step(s->batch, &part, 1, err));
+        if (sink->on_logits) FAL_TRY(hand_out(s, sink, done, n, err));
         done += n;
         if (!is_last && s->on_progress && !s->on_progress(s->progress_user, done, count))
             return fal_fail(err, FAL_E_CANCELLED, "cancelled after %zu of %zu tokens", done, count);
     }
-    if (sink->all)
-        memcpy(s->logits, sink->all + (count - 1) * n_vocab, n_vocab * sizeof *s->logits);
     return FAL_OK;
 }
 
 static fal_status feed(fal_session *s, const int32_t *tokens, size_t count, const logits_sink *sink,
                        fal_error *err) {
-    FAL_TRY(check_tokens(s, tokens, count, err));
+    FAL_TRY(fal_session_check_tokens(s, tokens, count, err));
     if (count == 0) return FAL_OK;
     size_t first = s->count;
-    /* Dynamic methods choose frequencies for the length after the whole feed, so that cutting it changes nothing. */
-    size_t length = s->count + count > s->n_expected ? s->count + count : s->n_expected;
-    FAL_TRY(fal_model_frequencies(s->model, (int)length, s->frequency, &s->gain, err));
-    s->has_logits = false;
     fal_status status = feed_steps(s, tokens, count, sink, err);
     /* What a cancelled prompt has computed stays and can be gone on from. */
     if (status != FAL_OK && status != FAL_E_CANCELLED) s->count = first;
@@ -286,77 +212,17 @@ fal_status fal_session_sync(fal_session *s, const int32_t *tokens, size_t count,
     return fal_session_feed(s, tokens + same, count - same, NULL, err);
 }
 
-static fal_status prepare_shared_step(fal_session **sessions, size_t count, fal_error *err) {
-    fal_session *first = sessions[0];
-    size_t n_vocab = (size_t)fal_model_params(first->model)->n_vocab, n_logits;
-    if (count > (size_t)first->n_batch)
-        return fal_fail(err, FAL_E_LIMIT, "%zu sessions in one step, the batch holds %d", count,
-                        first->n_batch);
-    if (!fal_multiply_size(count, n_vocab, &n_logits)) return fal_fail_memory(err, 0);
-    if (!fal_grow((void **)&first->parts, &first->parts_capacity, count, sizeof *first->parts)
-        || !fal_grow((void **)&first->segments, &first->segments_capacity, count,
-                     sizeof *first->segments)
-        || !fal_grow((void **)&first->shared_logits, &first->logits_capacity, n_logits,
-                     sizeof *first->shared_logits))
-        return fal_fail_memory(err, n_logits * sizeof(float));
-    return FAL_OK;
-}
-
-static fal_status check_shared_step(fal_session **sessions, const int32_t *tokens, size_t count,
-                                    fal_error *err) {
-    for (size_t i = 0; i < count; i++) {
-        if (sessions[i]->model != sessions[0]->model)
-            return fal_fail(err, FAL_E_ARGUMENT, "session %zu of the step belongs to another model",
-                            i);
-        for (size_t k = 0; k < i; k++) {
-            if (sessions[k] == sessions[i])
-                return fal_fail(err, FAL_E_ARGUMENT, "session %zu stands twice in one step", i);
-        }
-        FAL_TRY(check_tokens(sessions[i], &tokens[i], 1, err));
-        FAL_TRY(fal_model_frequencies(sessions[i]->model, (int)sessions[i]->count + 1,
-                                      sessions[i]->frequency, &sessions[i]->gain, err));
-    }
-    return FAL_OK;
-}
-
 fal_status fal_sessions_step(fal_session **sessions, const int32_t *tokens, size_t count,
                              fal_error *err) {
     if (count == 0) return FAL_OK;
-    fal_session *first = sessions[0];
-    FAL_TRY(check_shared_step(sessions, tokens, count, err));
-    FAL_TRY(prepare_shared_step(sessions, count, err));
-    for (size_t i = 0; i < count; i++) {
-        first->positions[i] = (int32_t)sessions[i]->count;
-        first->wanted[i] = (int32_t)i;
-        first->parts[i] = (fal_step_part){.cache = &sessions[i]->cache,
-                                          .first_token = (int64_t)i,
-                                          .n_tokens = 1,
-                                          .n_wanted = 1,
-                                          .position = (int64_t)sessions[i]->count,
-                                          .frequency = sessions[i]->frequency,
-                                          .gain = sessions[i]->gain};
-    }
-    fal_step whole = {.queue = first->queue,
-                      .n_tokens = (int64_t)count,
-                      .n_wanted = (int64_t)count,
-                      .tokens = tokens,
-                      .positions = first->positions,
-                      .wanted = first->wanted,
-                      .parts = first->parts,
-                      .n_parts = (int)count,
-                      .segments = first->segments,
-                      .logits = logits_tensor(first, first->shared_logits, (int64_t)count),
-                      .scratch = first->scratch,
-                      .scratch_bytes = first->scratch_bytes};
-    FAL_TRY(fal_model_forward(first->model, &whole, err));
-    size_t n_vocab = (size_t)fal_model_params(first->model)->n_vocab;
-    for (size_t i = 0; i < count; i++) {
-        fal_session *s = sessions[i];
-        memcpy(s->logits, first->shared_logits + i * n_vocab, n_vocab * sizeof *s->logits);
-        s->has_logits = true;
-        s->tokens[s->count++] = tokens[i];
-    }
-    return FAL_OK;
+    fal_batch_part *parts = fal_alloc(count, sizeof *parts);
+    if (!parts) return fal_fail_memory(err, count * sizeof *parts);
+    for (size_t i = 0; i < count; i++)
+        parts[i] = (fal_batch_part){
+            .session = sessions[i], .tokens = &tokens[i], .count = 1, .wants_logits = true};
+    fal_status status = fal_batch_step(sessions[0]->batch, parts, count, err);
+    fal_free(parts);
+    return status;
 }
 
 void fal_session_rewind(fal_session *s, size_t n) {
@@ -371,8 +237,9 @@ void fal_session_on_progress(fal_session *s, fal_on_progress *function, void *us
 }
 
 void fal_session_on_linear(fal_session *s, fal_on_linear *function, void *user) {
-    s->queue->on_linear = function;
-    s->queue->on_linear_user = user;
+    fal_queue *queue = fal_batch_queue(s->batch);
+    queue->on_linear = function;
+    queue->on_linear_user = user;
 }
 
 void fal_session_expect(fal_session *s, size_t n_tokens) {
