@@ -5,8 +5,9 @@ pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
 
 add_library(falconer_dependencies INTERFACE)
 target_link_libraries(falconer_dependencies INTERFACE
-    PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::YAML PkgConfig::ZSTD Threads::Threads m)
+    PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::YAML PkgConfig::ZSTD PkgConfig::SQLITE Threads::Threads m)

@@ -17,6 +17,7 @@ libpcre2-dev   regular expressions with Unicode classes
 libyaml-dev    front matter of model cards
 libzstd-dev    packed training data
 libedit-dev    line editing in the terminal
+libsqlite3-dev what the chat page keeps
 libcmocka-dev  unit tests
 python3        tests and checks
 gnuplot-nox    plots of published sets
@@ -38,7 +39,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
     for tool in cc cmake ninja python3; do
         command -v $tool >/dev/null 2>&1 || lacks=yes
     done
-    pkg-config --exists jansson libpcre2-8 yaml-0.1 libzstd libedit cmocka 2>/dev/null || lacks=yes
+    pkg-config --exists jansson libpcre2-8 yaml-0.1 libzstd libedit sqlite3 cmocka 2>/dev/null || lacks=yes
     [ -n "$lacks" ] || exit 0
     echo "falconer needs these, named as in Debian; please see that they are there:"
     echo "$packages"

@@ -34,6 +34,10 @@ fal_status fal_file_read(char **out, size_t *length, const char *path, size_t ma
 /* Writes the whole of path, which is whole or untouched. data may be NULL for no bytes. Fails: IO, MEMORY. */
 fal_status fal_file_write(const char *path, const void *data, size_t length, fal_error *err);
 
+/* Makes path an empty file that its owner alone reads and writes; what is there already stays as it is.
+ * Fails: NOT_FOUND (its folder), IO. */
+fal_status fal_file_make_private(const char *path, fal_error *err);
+
 /* False also where the system does not tell. */
 bool fal_file_exists(const char *path);
 bool fal_file_is_directory(const char *path);

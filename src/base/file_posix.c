@@ -99,6 +99,13 @@ fal_status fal_file_read(char **out, size_t *length, const char *path, size_t ma
     return status;
 }
 
+fal_status fal_file_make_private(const char *path, fal_error *err) {
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0) return errno == EEXIST ? FAL_OK : fal_fail_errno(err, "cannot make", path);
+    close(file);
+    return FAL_OK;
+}
+
 bool fal_file_exists(const char *path) {
     return access(path, F_OK) == 0;
 }
