@@ -2,6 +2,8 @@
 #include "base/random.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <time.h>
 
 static uint64_t splitmix(uint64_t *state) {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;
@@ -43,4 +45,15 @@ double fal_random_normal(fal_random *r) {
     const double two_pi = 6.283185307179586476925;
     double u = 1.0 - fal_random_unit(r), v = fal_random_unit(r);
     return sqrt(-2.0 * log(u)) * cos(two_pi * v);
+}
+
+uint64_t fal_random_seed(void) {
+    uint32_t seed = 0;
+    FILE *source = fopen("/dev/urandom", "rb");
+    size_t n = source ? fread(&seed, sizeof seed, 1, source) : 0;
+    if (source) fclose(source);
+    if (n == 1) return seed;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return ((uint64_t)now.tv_sec * 1000003u ^ (uint64_t)now.tv_nsec) & UINT32_MAX;
 }

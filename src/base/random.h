@@ -15,4 +15,7 @@ uint64_t fal_random_u64(fal_random *r);
 double fal_random_unit(fal_random *r);   /* in [0, 1), 53 bits */
 double fal_random_normal(fal_random *r); /* mean 0, variance 1 */
 
+/* A seed that differs every time, small enough to be typed again. */
+uint64_t fal_random_seed(void);
+
 #endif

@@ -2,6 +2,7 @@
 #include "base/string_builder.h"
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,6 +48,19 @@ void fal_string_append_format(fal_string_builder *b, const char *format, ...) {
 void fal_string_clear(fal_string_builder *b) {
     b->length = 0;
     if (b->text) b->text[0] = '\0';
+}
+
+void fal_string_append_whole(fal_string_builder *b, const char *text, size_t length,
+                             bool keeps_zeros) {
+    for (size_t at = 0; at < length;) {
+        uint32_t code_point = 0;
+        int n = fal_utf8_decode(text + at, length - at, &code_point);
+        if (n && (code_point || keeps_zeros))
+            fal_string_append(b, text + at, (size_t)n);
+        else
+            fal_string_append_text(b, "\xef\xbf\xbd");
+        at += n ? (size_t)n : 1;
+    }
 }
 
 fal_status fal_string_status(const fal_string_builder *b, fal_error *err) {

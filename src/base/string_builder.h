@@ -17,6 +17,10 @@ void fal_string_append_text(fal_string_builder *b, const char *text);
 __attribute__((format(printf, 2, 3))) void fal_string_append_format(fal_string_builder *b,
                                                                     const char *format, ...);
 
+/* Appends text with U+FFFD in place of each byte that is not UTF-8 and, without keeps_zeros, of each zero. */
+void fal_string_append_whole(fal_string_builder *b, const char *text, size_t length,
+                             bool keeps_zeros);
+
 /* Empties, keeping the memory. */
 void fal_string_clear(fal_string_builder *b);
 

@@ -61,7 +61,7 @@ typedef struct stream {
 static bool on_piece(void *user, const fal_piece *piece) {
     stream *s = user;
     size_t before = s->text.length;
-    fal_text_append_whole(&s->text, piece->text, piece->length, false);
+    fal_string_append_whole(&s->text, piece->text, piece->length, false);
     if (s->text.failed) return false;
     /* What is shown is what the conversation will hold. */
     size_t length = s->text.length - before;

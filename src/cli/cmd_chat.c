@@ -2,6 +2,7 @@
  * chat_commands.c's. */
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/random.h"
 #include "cli/chat_commands.h"
 #include "cli/command.h"
 #include "cli/line_input.h"

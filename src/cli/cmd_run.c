@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/random.h"
 #include "base/string_builder.h"
 #include "cli/built_in.h"
 #include "cli/command.h"

@@ -20,7 +20,7 @@ void fal_conversation_release(fal_conversation *c) {
 /* A terminated copy of text, made whole. */
 static fal_status copy_whole(char **out, const char *text, size_t length, fal_error *err) {
     fal_string_builder whole = {0};
-    fal_text_append_whole(&whole, text, length, false);
+    fal_string_append_whole(&whole, text, length, false);
     *out = fal_string_take(&whole);
     fal_string_release(&whole);
     return *out ? FAL_OK : fal_fail_memory(err, length);

@@ -1,24 +1,13 @@
-/* JSON results: text of any bytes, numbers that may be infinite, one line on standard output. */
+/* JSON results: one line on standard output, or an indented text. */
 #ifndef FAL_CLI_JSON_OUTPUT_H
 #define FAL_CLI_JSON_OUTPUT_H
 
 #include <falconer/tokenizer.h>
 
 #include "base/string_builder.h"
+#include "formats/json_value.h"
 
 #include <jansson.h>
-
-/* A string; bytes that are not UTF-8 become U+FFFD, since JSON has no others. */
-json_t *fal_json_text(const char *text, size_t length);
-
-/* A real, or null where JSON has none (infinity, NaN). */
-json_t *fal_json_number(double value);
-
-/* An integer, at the nearest bound where 64 bits do not hold it; null for NaN. */
-json_t *fal_json_whole(double value);
-
-/* A list of integers. */
-json_t *fal_json_ids(const int32_t *ids, size_t count);
 
 /* Appends the text of value, indented, with a newline. */
 fal_status fal_json_append(fal_string_builder *out, const json_t *value, fal_error *err);

@@ -5,8 +5,6 @@
 
 #include <limits.h>
 #include <math.h>
-#include <stdio.h>
-#include <time.h>
 
 #define AT(member) offsetof(fal_sampling, member)
 
@@ -42,15 +40,4 @@ fal_status fal_stop_words_collect(const char ***out, const fal_chat_format *form
         words[n++] = asked_for->items[i];
     *out = words;
     return FAL_OK;
-}
-
-uint64_t fal_random_seed(void) {
-    uint32_t seed = 0;
-    FILE *source = fopen("/dev/urandom", "rb");
-    size_t n = source ? fread(&seed, sizeof seed, 1, source) : 0;
-    if (source) fclose(source);
-    if (n == 1) return seed;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return ((uint64_t)now.tv_sec * 1000003u ^ (uint64_t)now.tv_nsec) & UINT32_MAX;
 }

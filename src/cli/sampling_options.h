@@ -14,7 +14,4 @@ extern const fal_option fal_sampling_option_rows[];
 fal_status fal_stop_words_collect(const char ***out, const fal_chat_format *format,
                                   const fal_texts *asked_for, fal_error *err);
 
-/* A seed that differs every time, small enough to be typed again. */
-uint64_t fal_random_seed(void);
-
 #endif

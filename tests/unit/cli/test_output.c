@@ -1,9 +1,7 @@
 /* What is printed of text from outside, and numbers for people. */
 #include "check.h"
-#include "cli/json_output.h"
 #include "cli/terminal.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 /* What print writes into a file, which is no terminal. */
@@ -37,55 +35,6 @@ static void quoted_text_stays_on_one_line(void **state) {
 static void bytes_pass_where_no_terminal_is(void **state) {
     (void)state;
     expect_written(fal_terminal_write, "\x1b[31m\xff\0z", 8, "\x1b[31m\xff\0z", 8);
-}
-
-static void json_text_is_always_utf8(void **state) {
-    (void)state;
-    json_t *value = fal_json_text("a\xff\xc3", 3);
-    assert_string_equal(json_string_value(value), "a\xef\xbf\xbd\xef\xbf\xbd");
-    json_decref(value);
-    value = fal_json_text("a\0b", 3);
-    assert_int_equal(json_string_length(value), 3);
-    json_decref(value);
-}
-
-static void json_has_no_infinity(void **state) {
-    (void)state;
-    json_t *value = fal_json_number(-HUGE_VAL);
-    assert_true(json_is_null(value));
-    json_decref(value);
-    value = fal_json_number(0.5);
-    assert_true(json_real_value(value) == 0.5);
-    json_decref(value);
-}
-
-static void whole_numbers_stay_within_64_bits(void **state) {
-    (void)state;
-
-    static const struct {
-        double given;
-        json_int_t expected;
-    } rows[] = {
-        {0,           0                  },
-        {51200,       51200              },
-        {-3,          -3                 },
-        {0x1p53,      (json_int_t)1 << 53},
-        {0x1p63,      INT64_MAX          },
-        {1e300,       INT64_MAX          },
-        {HUGE_VAL,    INT64_MAX          },
-        {-0x1p63,     INT64_MIN          },
-        {-(HUGE_VAL), INT64_MIN          }
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        json_t *value = fal_json_whole(rows[i].given);
-        assert_true(json_is_integer(value));
-        assert_true(json_integer_value(value) == rows[i].expected);
-        json_decref(value);
-    }
-    json_t *value = fal_json_whole((double)NAN);
-    assert_true(json_is_null(value));
-    json_decref(value);
 }
 
 /* Every byte acts on no terminal: what may pass is text, a newline or a tab. */
@@ -123,9 +72,6 @@ int main(void) {
         cmocka_unit_test(quoted_text_stays_on_one_line),
         cmocka_unit_test(bytes_pass_where_no_terminal_is),
         cmocka_unit_test(harmless_text_is_harmless),
-        cmocka_unit_test(whole_numbers_stay_within_64_bits),
-        cmocka_unit_test(json_text_is_always_utf8),
-        cmocka_unit_test(json_has_no_infinity),
         cmocka_unit_test(numbers_for_people),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
