@@ -18,6 +18,7 @@ libyaml-dev    front matter of model cards
 libzstd-dev    packed training data
 libedit-dev    line editing in the terminal
 libsqlite3-dev what the chat page keeps
+libmicrohttpd-dev  HTTP and TLS
 libcmocka-dev  unit tests
 python3        tests and checks
 gnuplot-nox    plots of published sets
@@ -39,7 +40,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
     for tool in cc cmake ninja python3; do
         command -v $tool >/dev/null 2>&1 || lacks=yes
     done
-    pkg-config --exists jansson libpcre2-8 yaml-0.1 libzstd libedit sqlite3 cmocka 2>/dev/null || lacks=yes
+    pkg-config --exists jansson libpcre2-8 yaml-0.1 libzstd libedit sqlite3 libmicrohttpd cmocka 2>/dev/null || lacks=yes
     [ -n "$lacks" ] || exit 0
     echo "falconer needs these, named as in Debian; please see that they are there:"
     echo "$packages"

@@ -6,7 +6,7 @@ for command in $(commands); do
     cmp help again || exit 1
     awk -v c=$command 'length($0) > 80 { print c ": " $0; bad = 1 } END { exit bad }' help || exit 1
     case $command in
-    chat | run | score | perplexity | compare | imatrix | quantize | publish | train) ;;
+    chat | run | serve | score | perplexity | compare | imatrix | quantize | publish | train) ;;
     *) [ "$(wc -l <help)" -le 24 ] || fail "$command --help has more than 24 lines" ;;
     esac
 done

@@ -1,0 +1,172 @@
+/* The socket thread: waits for sockets, for exchanges that were woken and for clients that leave, and cuts those off who
+ * take too long. A suspended connection is not looked at by the library, so its socket is watched here. */
+#include "base/cpu.h"
+#include "server/http_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+void fal_http_ring(fal_http *http) {
+    uint64_t one = 1;
+    ssize_t n;
+    do {
+        n = write(http->wakeup, &one, sizeof one);
+    } while (n < 0 && errno == EINTR);
+}
+
+/* ---- clients that leave ---- */
+
+void fal_http_watch(fal_exchange *x) {
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = x};
+    if (x->is_watched) return;
+    x->is_watched = epoll_ctl(x->http->epoll, EPOLL_CTL_ADD, x->connection->socket, &event) == 0;
+}
+
+void fal_http_unwatch(fal_exchange *x) {
+    if (!x->is_watched) return;
+    epoll_ctl(x->http->epoll, EPOLL_CTL_DEL, x->connection->socket, NULL);
+    x->is_watched = false;
+}
+
+/* Shuts the socket down, so that the library sees the end of it and closes it. */
+static void cut(fal_connection *c) {
+    c->is_cut = true;
+    shutdown(c->socket, SHUT_RDWR);
+}
+
+static void leave(fal_exchange *x) {
+    if (x->is_left) return;
+    x->is_left = true;
+    fal_exchange_release_later(x);
+    fal_exchange_go_on(x);
+    cut(x->connection);
+}
+
+/* ---- who was woken ---- */
+
+static fal_exchange *take_woken(fal_http *http) {
+    pthread_mutex_lock(&http->lock);
+    fal_exchange *x = http->first_woken;
+    if (x) {
+        http->first_woken = x->next_woken;
+        x->is_woken = false;
+        http->n_woken--;
+    }
+    pthread_mutex_unlock(&http->lock);
+    return x;
+}
+
+static size_t count_woken(fal_http *http) {
+    pthread_mutex_lock(&http->lock);
+    size_t n = http->n_woken;
+    pthread_mutex_unlock(&http->lock);
+    return n;
+}
+
+/* Once each: who is woken again meanwhile comes again after the sockets. */
+static void run_woken(fal_http *http) {
+    for (size_t n = count_woken(http); n > 0; n--) {
+        fal_exchange *x = take_woken(http);
+        if (!x) return;
+        if (x->later) x->later->proceed(x->user, x);
+        fal_exchange_go_on(x);
+    }
+}
+
+/* ---- who takes too long ---- */
+
+/* The library takes no answer in the middle of a body, so this one is written past it. */
+static void tell_timeout(const fal_http *http, const fal_connection *c) {
+    static const char body[] =
+        "{\"error\":\"the body took too long\",\"error_type\":\"timeout\"}\n";
+    char answer[400];
+    if (http->is_tls) return;
+    int length = snprintf(answer, sizeof answer,
+                          "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
+                          "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                          sizeof body - 1, body);
+    send(c->socket, answer, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void sweep(fal_http *http) {
+    double now = fal_seconds();
+    bool is_draining = atomic_load(&http->is_draining);
+    if (now - http->swept < 0.5) return;
+    http->swept = now;
+    for (fal_connection *c = http->connections; c; c = c->next) {
+        const fal_exchange *x = c->exchange;
+        if (c->is_cut) continue;
+        if (!x && (is_draining || now - c->since > http->limits.idle_seconds)) cut(c);
+        if (!x || x->is_served || x->is_queued) continue;
+        if (now - x->begun <= http->limits.body_seconds) continue;
+        tell_timeout(http, c);
+        cut(c);
+    }
+}
+
+/* ---- the loop ---- */
+
+static int pause_of(fal_http *http) {
+    enum {
+        SWEEP_MS = 500
+    };
+
+    MHD_UNSIGNED_LONG_LONG wait = SWEEP_MS;
+    if (count_woken(http)) return 0;
+    if (MHD_get_timeout(http->daemon, &wait) == MHD_YES && wait < SWEEP_MS) return (int)wait;
+    return http->connections ? SWEEP_MS : -1;
+}
+
+static void take_events(fal_http *http, const struct epoll_event *events, int n) {
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.ptr == http->daemon) continue;
+        if (events[i].data.ptr == http) {
+            uint64_t rung;
+            while (read(http->wakeup, &rung, sizeof rung) < 0 && errno == EINTR)
+                continue;
+        } else {
+            leave(events[i].data.ptr);
+        }
+    }
+}
+
+static void stop_listening(fal_http *http) {
+    http->is_quiet = true;
+    MHD_quiesce_daemon(http->daemon);
+    fal_listening_close(http);
+}
+
+static void note_processor_time(fal_http *http) {
+    struct timespec spent = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    atomic_store(&http->processor_ns,
+                 (uint64_t)spent.tv_sec * 1000000000u + (uint64_t)spent.tv_nsec);
+}
+
+void *fal_http_loop(void *argument) {
+    enum {
+        MAX_EVENTS = 64
+    };
+
+    fal_http *http = argument;
+    struct epoll_event events[MAX_EVENTS];
+    while (!atomic_load(&http->is_stopping)) {
+        int n = epoll_wait(http->epoll, events, MAX_EVENTS, pause_of(http));
+        if (n > 0) take_events(http, events, n);
+        run_woken(http);
+        MHD_run(http->daemon);
+        if (atomic_load(&http->is_draining) && !http->is_quiet) stop_listening(http);
+        sweep(http);
+        note_processor_time(http);
+    }
+    /* The library cannot be stopped while something is suspended. */
+    for (fal_connection *c = http->connections; c; c = c->next)
+        if (c->exchange) leave(c->exchange);
+    MHD_run(http->daemon);
+    return NULL;
+}
