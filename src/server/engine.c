@@ -1,0 +1,296 @@
+/* Body of engine.h: the queue, the life of the computing thread, and how the engine stands. What a round does is
+ * round.c's work. */
+#include "server/engine.h"
+
+#include "base/alloc.h"
+#include "base/cpu.h"
+#include "base/fail.h"
+#include "server/engine_private.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    MOST_PARALLEL = 64,
+    MAX_PARALLEL = 4096,
+    DEFAULT_WAITING = 256,
+    DEFAULT_BATCH = 512,
+    DEFAULT_PAUSE_S = 60,
+    DEFAULT_STEP_S = 60,
+    LOOKS_PER_SECOND = 4 /* at paused jobs and bounds of time, when nothing else happens */
+};
+
+/* ---- lists ---- */
+
+void fal_job_list_add(fal_job_list *list, fal_job *job) {
+    if (!list->first) list->end = &list->first;
+    job->next = NULL;
+    *list->end = job;
+    list->end = &job->next;
+}
+
+void fal_job_list_remove(fal_job_list *list, fal_job *job) {
+    fal_job **at = &list->first;
+    while (*at && *at != job)
+        at = &(*at)->next;
+    if (!*at) return;
+    *at = job->next;
+    if (!job->next) list->end = at;
+    job->next = NULL;
+}
+
+/* ---- the computing thread ---- */
+
+static void take_arrived(fal_engine *e) {
+    while (e->arrived.first) {
+        fal_job *job = e->arrived.first;
+        fal_job_list_remove(&e->arrived, job);
+        fal_job_list_add(&e->waiting, job);
+    }
+    e->is_woken = false;
+}
+
+static void sleep_locked(fal_engine *e) {
+    if (e->n_jobs == 0) {
+        pthread_cond_wait(&e->work, &e->lock);
+        return;
+    }
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += 1000000000 / LOOKS_PER_SECOND;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&e->work, &e->lock, &until);
+}
+
+static void end_all(fal_engine *e) {
+    for (fal_job_list *list = &e->waiting; list; list = list == &e->waiting ? &e->running : NULL) {
+        while (list->first) {
+            fal_job *job = list->first;
+            fal_error failure;
+            fal_job_list_remove(list, job);
+            fal_fail(&failure, FAL_E_CANCELLED, "the server is shutting down");
+            fal_engine_end_job(e, job, FAL_E_CANCELLED, &failure);
+        }
+    }
+}
+
+static void *compute(void *argument) {
+    fal_engine *e = argument;
+    bool is_busy = false;
+    for (;;) {
+        pthread_mutex_lock(&e->lock);
+        e->is_asleep = !is_busy;
+        e->last_sign_at = fal_seconds();
+        if (!is_busy && !e->is_woken && !e->is_closing) sleep_locked(e);
+        e->is_asleep = false;
+        e->last_sign_at = fal_seconds();
+        take_arrived(e);
+        bool is_closing = e->is_closing;
+        pthread_mutex_unlock(&e->lock);
+        if (is_closing) break;
+        is_busy = fal_engine_round(e);
+    }
+    end_all(e);
+    return NULL;
+}
+
+/* Signals belong to the program's own threads. */
+static fal_status start_thread(fal_engine *e, fal_error *err) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int number = pthread_create(&e->thread, NULL, compute, e);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (number != 0)
+        return fal_fail(err, FAL_E_IO, "cannot start the computing thread: %s", strerror(number));
+    e->has_thread = true;
+    return FAL_OK;
+}
+
+/* ---- open and close ---- */
+
+static fal_status check_option(const char *name, int value, int most, fal_error *err) {
+    if (value < 0 || value > most)
+        return fal_fail(err, FAL_E_ARGUMENT, "%s: %d, between 1 and %d is possible", name, value,
+                        most);
+    return FAL_OK;
+}
+
+/* As many whole contexts as half of the free memory holds. */
+static int choose_parallel(const fal_engine *e) {
+    uint64_t each = fal_model_kv_bytes(e->model, (int)e->n_context, e->how.kv_type);
+    uint64_t n = each ? fal_available_memory() / 2 / each : MOST_PARALLEL;
+    return n < 1 ? 1 : n > MOST_PARALLEL ? MOST_PARALLEL : (int)n;
+}
+
+static fal_status resolve_options(fal_engine *e, fal_error *err) {
+    fal_engine_options *o = &e->how;
+    const fal_model_info *info = fal_model_info_get(e->model);
+    FAL_TRY(check_option("answers at once", o->n_parallel, MAX_PARALLEL, err));
+    FAL_TRY(check_option("waiting jobs", o->n_waiting, 1000000, err));
+    FAL_TRY(check_option("batch", o->n_batch, 65536, err));
+    FAL_TRY(check_option("seconds of a pause", o->max_pause_s, 1000000, err));
+    FAL_TRY(check_option("seconds of a step", o->max_step_s, 1000000, err));
+    if (o->n_context < 0)
+        return fal_fail(err, FAL_E_ARGUMENT, "context of %d tokens, at least 1 is needed",
+                        o->n_context);
+    e->n_context = (size_t)(o->n_context ? o->n_context : info->n_context);
+    e->n_vocab = (size_t)info->n_vocab;
+    if (!o->n_waiting) o->n_waiting = DEFAULT_WAITING;
+    if (!o->n_batch) o->n_batch = DEFAULT_BATCH;
+    if (!o->max_pause_s) o->max_pause_s = DEFAULT_PAUSE_S;
+    if (!o->max_step_s) o->max_step_s = DEFAULT_STEP_S;
+    if (!o->n_parallel) o->n_parallel = choose_parallel(e);
+    if (o->n_batch < o->n_parallel) o->n_batch = o->n_parallel;
+    return FAL_OK;
+}
+
+static fal_status open_parts(fal_engine *e, fal_error *err) {
+    FAL_TRY(resolve_options(e, err));
+    e->state.n_parallel = (size_t)e->how.n_parallel;
+    e->state.max_waiting = (size_t)e->how.n_waiting;
+    e->places = fal_alloc((size_t)e->how.n_parallel, sizeof *e->places);
+    if (!e->places) return fal_fail_memory(err, (size_t)e->how.n_parallel * sizeof *e->places);
+    /* The first place now, so that a wrong option or too little memory is told at once. */
+    fal_session_options o = {
+        .n_context = (int)e->n_context, .kv_type = e->how.kv_type, .n_batch = e->how.n_batch};
+    FAL_TRY(fal_session_open(&e->places[0].session, e->model, &o, err));
+    return start_thread(e, err);
+}
+
+static void init_locks(fal_engine *e) {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->work, &monotonic);
+    pthread_cond_init(&e->ended, NULL);
+    pthread_condattr_destroy(&monotonic);
+}
+
+fal_status fal_engine_open(fal_engine **out, fal_model *model, const fal_engine_options *options,
+                           fal_error *err) {
+    *out = NULL;
+    fal_engine *e = fal_alloc(1, sizeof *e);
+    if (!e) return fal_fail_memory(err, sizeof *e);
+    e->model = model;
+    if (options) e->how = *options;
+    init_locks(e);
+    fal_status status = open_parts(e, err);
+    if (status != FAL_OK) {
+        fal_engine_close(e);
+        return status;
+    }
+    *out = e;
+    return FAL_OK;
+}
+
+void fal_engine_refuse(fal_engine *e) {
+    pthread_mutex_lock(&e->lock);
+    e->is_refusing = true;
+    pthread_mutex_unlock(&e->lock);
+}
+
+void fal_engine_drain(fal_engine *e) {
+    fal_engine_refuse(e);
+    pthread_mutex_lock(&e->lock);
+    while (e->n_jobs > 0)
+        pthread_cond_wait(&e->ended, &e->lock);
+    pthread_mutex_unlock(&e->lock);
+}
+
+void fal_engine_close(fal_engine *e) {
+    if (!e) return;
+    pthread_mutex_lock(&e->lock);
+    e->is_refusing = e->is_closing = true;
+    pthread_cond_signal(&e->work);
+    pthread_mutex_unlock(&e->lock);
+    if (e->has_thread) pthread_join(e->thread, NULL);
+    for (int i = 0; e->places && i < e->how.n_parallel; i++)
+        fal_session_close(e->places[i].session);
+    fal_free(e->places);
+    pthread_cond_destroy(&e->ended);
+    pthread_cond_destroy(&e->work);
+    pthread_mutex_destroy(&e->lock);
+    fal_free(e);
+}
+
+fal_model *fal_engine_model(const fal_engine *e) {
+    return e->model;
+}
+
+size_t fal_engine_n_context(const fal_engine *e) {
+    return e->n_context;
+}
+
+/* ---- the queue ---- */
+
+static void wake_locked(fal_engine *e) {
+    if (!e->is_woken) e->woken_at = fal_seconds();
+    e->is_woken = true;
+    pthread_cond_signal(&e->work);
+}
+
+static fal_status enqueue_locked(fal_engine *e, fal_job *job, fal_error *err) {
+    if (e->is_refusing)
+        return fal_fail(err, FAL_E_CANCELLED, "the server is shutting down and takes no more work");
+    if (e->state.n_running + e->n_unplaced >= e->state.n_parallel + e->state.max_waiting) {
+        e->state.jobs_refused++;
+        return fal_fail(err, FAL_E_BUSY, "%zu jobs wait already, at most %zu may", e->n_unplaced,
+                        e->state.max_waiting);
+    }
+    fal_job_list_add(&e->arrived, job);
+    e->n_jobs++;
+    e->n_unplaced++;
+    e->state.jobs_started++;
+    wake_locked(e);
+    return FAL_OK;
+}
+
+fal_status fal_engine_enqueue(fal_engine *e, fal_job *job, fal_error *err) {
+    pthread_mutex_lock(&e->lock);
+    fal_status status = enqueue_locked(e, job, err);
+    pthread_mutex_unlock(&e->lock);
+    return status;
+}
+
+void fal_engine_wake(fal_engine *e) {
+    pthread_mutex_lock(&e->lock);
+    wake_locked(e);
+    pthread_mutex_unlock(&e->lock);
+}
+
+void fal_engine_end_job(fal_engine *e, fal_job *job, fal_status status, const fal_error *failure) {
+    pthread_mutex_lock(&e->lock);
+    if (!job->is_admitted) e->n_unplaced--;
+    uint64_t *counter = status == FAL_OK            ? &e->state.jobs_done
+                        : status == FAL_E_CANCELLED ? &e->state.jobs_cancelled
+                                                    : &e->state.jobs_failed;
+    ++*counter;
+    pthread_mutex_unlock(&e->lock);
+    fal_job_end(job, status, failure);
+    pthread_mutex_lock(&e->lock);
+    e->n_jobs--;
+    pthread_cond_broadcast(&e->ended);
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- how it stands ---- */
+
+static double age_locked(const fal_engine *e, double now) {
+    if (e->n_jobs == 0 || (e->is_asleep && !e->is_woken)) return 0;
+    double since = e->is_asleep ? e->woken_at : e->last_sign_at;
+    return now > since ? now - since : 0;
+}
+
+void fal_engine_state_get(fal_engine *e, fal_engine_state *out) {
+    pthread_mutex_lock(&e->lock);
+    *out = e->state;
+    out->step_age = age_locked(e, fal_seconds());
+    out->is_stuck = out->step_age > e->how.max_step_s;
+    out->is_draining = e->is_refusing;
+    out->n_waiting = e->n_unplaced;
+    pthread_mutex_unlock(&e->lock);
+}

@@ -1,0 +1,70 @@
+/* The engine from inside: what its files share. */
+#ifndef FAL_SERVER_ENGINE_PRIVATE_H
+#define FAL_SERVER_ENGINE_PRIVATE_H
+
+#include "server/engine.h"
+#include "server/job_private.h"
+
+/* A timeline that an answer can be computed on. */
+typedef struct fal_place {
+    fal_session *session;   /* NULL: not opened yet */
+    fal_job_answer *holder; /* NULL: idle */
+} fal_place;
+
+/* A list of jobs in the order of their arrival, linked by next. */
+typedef struct fal_job_list {
+    fal_job *first;
+    fal_job **end; /* where the next one goes; NULL: &first */
+} fal_job_list;
+
+struct fal_engine {
+    fal_model *model;
+    fal_engine_options how; /* defaults resolved */
+    size_t n_context, n_vocab;
+    pthread_t thread;
+    bool has_thread;
+
+    /* The computing thread's. */
+    fal_job_list waiting;     /* jobs of which an answer has no place yet */
+    fal_job_list running;     /* jobs all whose answers have had a place */
+    fal_place *places;        /* [n_parallel] */
+    size_t n_taken;           /* places that are held */
+    double seconds_per_token; /* measured; 0: not yet */
+
+    /* Protects what follows; held for a few instructions only, never across a callback. */
+    pthread_mutex_t lock;
+    pthread_cond_t work;  /* the computing thread has a reason to look */
+    pthread_cond_t ended; /* a job has ended */
+    fal_job_list arrived;
+    size_t n_jobs;     /* that have not ended */
+    size_t n_unplaced; /* of them, those that no place was found for */
+    bool is_woken, is_refusing, is_closing;
+    double woken_at;
+    bool is_asleep;      /* nothing is to be done */
+    double last_sign_at; /* of life */
+    fal_engine_state
+        state; /* counters and sizes; what depends on the time is filled when asked for */
+};
+
+/* Adds a job that is ready. Fails: BUSY, CANCELLED. Any thread. */
+fal_status fal_engine_enqueue(fal_engine *e, fal_job *job, fal_error *err);
+
+/* Makes the computing thread look at what has changed. Any thread. */
+void fal_engine_wake(fal_engine *e);
+
+/* Counts the end of a job that has left all lists, and ends it. */
+void fal_engine_end_job(fal_engine *e, fal_job *job, fal_status status, const fal_error *failure);
+
+/* ---- lists ---- */
+
+/* At the end; and from wherever it stands, if it is in this list. */
+void fal_job_list_add(fal_job_list *list, fal_job *job);
+void fal_job_list_remove(fal_job_list *list, fal_job *job);
+
+/* ---- one round of the computing thread (round.c) ---- */
+
+/* Ends what is cancelled or late, gives places to answers, computes a step, hands out what was drawn. False: there was
+ * nothing to compute. */
+bool fal_engine_round(fal_engine *e);
+
+#endif

@@ -1,0 +1,89 @@
+/* A job from inside: what its owner's thread and the computing thread share, and what is the computing thread's alone. */
+#ifndef FAL_SERVER_JOB_PRIVATE_H
+#define FAL_SERVER_JOB_PRIVATE_H
+
+#include "runtime/answer.h"
+#include "server/job.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct fal_place;
+
+/* One answer of a job; the computing thread's. */
+typedef struct fal_job_answer {
+    fal_job *job;
+    int index;
+    bool is_over;
+    struct fal_place *place; /* where it is computed; NULL: it waits, or is over */
+    fal_generate_options how;
+    fal_answer *answer; /* NULL before it has a place */
+    size_t n_fed;       /* tokens of the prompt in its timeline */
+    int32_t pending;    /* drawn and not computed yet; -1: none */
+    double last_at;     /* when its last token was drawn; 0: none was */
+} fal_job_answer;
+
+/* Records of events, one behind the other; grows to the most that waits. */
+typedef struct fal_job_records {
+    char *bytes;
+    size_t length, capacity;
+} fal_job_records;
+
+struct fal_job {
+    /* Constant from the start on. */
+    fal_engine *engine;
+    fal_job_options how; /* prompt and stop point to copies */
+    int32_t *prompt;     /* [n_prompt] */
+    size_t n_prompt, n_dropped;
+    char *stop_text;        /* the words, each terminated */
+    const char **stop;      /* into them */
+    fal_token_bias *biases; /* [how.sampling.n_biases] or NULL */
+    int n_answers;          /* at least one: the first computes the prompt */
+    double started_at;
+
+    /* The computing thread's. */
+    fal_job *next;           /* in the list that it stands in */
+    fal_job_answer *answers; /* [n_answers], at least one: the first one computes the prompt */
+    int n_placed, n_over;    /* answers that hold a place; answers that are over */
+    bool is_admitted, is_prompt_done, has_news;
+    size_t n_cached;
+    double paused_at;                 /* 0: it is not paused */
+    double *prompt_log_probabilities; /* [n_prompt] or NULL */
+    double *prompt_top_values;        /* [n_prompt, n_top] or NULL */
+    int32_t *prompt_top_ids;
+    float *embedding; /* [d_model] or NULL */
+
+    atomic_bool is_cancelled; /* a wish; relaxed, since nothing else is told by it */
+
+    /* Protects what follows. The computing thread never holds it across a callback, and takes no other lock inside. */
+    pthread_mutex_t events_lock;
+    pthread_cond_t called_back;
+    fal_job_records written,
+        taken;     /* the computing thread appends to one, the consumer reads the other */
+    size_t n_read; /* bytes of `taken` */
+    fal_error failure;
+    bool is_over, is_last_taken;
+    bool is_told;        /* on_event was called and not everything was taken since */
+    bool is_calling;     /* on_event is under way, on `caller` */
+    bool is_silent;      /* on_event is not called any more */
+    bool is_released;    /* by the owner */
+    bool is_unattached;  /* by the engine, whose last touch this is */
+    bool waits_for_room; /* the engine wants to know when events were taken */
+    pthread_t caller;
+};
+
+/* ---- for the computing thread ---- */
+
+/* Appends an event; text, token, tops and pointers as in fal_job_event. Fails: MEMORY. */
+fal_status fal_job_put(fal_job *job, const fal_job_event *event, fal_error *err);
+
+/* Whether so many events wait that the job has to pause. True also asks for a wake-up of the engine when some are taken. */
+bool fal_job_is_full(fal_job *job);
+
+/* Calls on_event if the consumer does not know yet that events wait. */
+void fal_job_tell(fal_job *job);
+
+/* The last event: status OK or why it failed. Gives the job up: it may be gone afterwards. */
+void fal_job_end(fal_job *job, fal_status status, const fal_error *failure);
+
+#endif
