@@ -121,7 +121,10 @@ fal_status fal_server_open(fal_server **out, const fal_server_options *o, fal_er
     server->started = (int64_t)time(NULL);
     server->keys_file = copy_or_null(o->keys_file);
     server->keys_text = copy_or_null(o->keys_text);
-    if ((o->keys_file && !server->keys_file) || (o->keys_text && !server->keys_text))
+    server->store = o->store;
+    server->store_why = copy_or_null(o->store_why);
+    if ((o->keys_file && !server->keys_file) || (o->keys_text && !server->keys_text)
+        || (o->store_why && !server->store_why))
         FAL_TRY_OUT(fal_fail_memory(err, 0));
     FAL_TRY_OUT(fal_cors_check(&server->cors, err));
     FAL_TRY_OUT(copy_models(server, o, err));
@@ -146,6 +149,7 @@ void fal_server_close(fal_server *server) {
     fal_keys_close(server->keys);
     fal_free(server->keys_file);
     fal_free(server->keys_text);
+    fal_free(server->store_why);
     pthread_mutex_destroy(&server->keys_lock);
     fal_free(server);
 }
@@ -168,6 +172,11 @@ bool fal_server_is_drained(const fal_server *server) {
 
 int64_t fal_server_started(const fal_server *server) {
     return server->started;
+}
+
+fal_store *fal_server_store(const fal_server *server, const char **why) {
+    *why = server->store_why;
+    return server->store;
 }
 
 fal_http *fal_server_http(const fal_server *server) {

@@ -9,6 +9,7 @@
 
 typedef struct fal_server fal_server;
 typedef struct fal_engine fal_engine;
+typedef struct fal_store fal_store;
 
 /* A model to serve. */
 typedef struct fal_server_model {
@@ -26,6 +27,10 @@ typedef struct fal_server_options {
     const char *const *origins; /* NULL-terminated: pages of these may use it (cors.h); borrowed */
     const char *keys_file,
         *keys_text; /* keys.h; NULL: none. Without any, everybody who reaches it may use it */
+    fal_store
+        *store; /* what the page keeps goes here; must outlive the server. NULL: nothing is kept */
+    const char
+        *store_why; /* why nothing is kept, where that is a fault; NULL: it is wanted so. Copied */
     fal_log
         log; /* one event a request (info), what goes wrong (warning); called on the socket thread, too */
 } fal_server_options;
@@ -54,6 +59,8 @@ const fal_server_model *fal_server_model_at(const fal_server *server, size_t ind
 /* Seconds since 1970 when it was opened. */
 int64_t fal_server_started(const fal_server *server);
 bool fal_server_is_draining(const fal_server *server);
+/* NULL: nothing is kept; *why then says why, or is NULL where it is wanted so. */
+fal_store *fal_server_store(const fal_server *server, const char **why);
 fal_http *fal_server_http(const fal_server *server);
 const fal_log *fal_server_log(const fal_server *server);
 

@@ -15,6 +15,8 @@ struct fal_server {
     size_t n_models;
     fal_cors cors;
     fal_metrics metrics; /* the socket thread's */
+    fal_store *store;    /* or NULL, */
+    char *store_why;     /* and why, or NULL */
     fal_log log;
     int64_t started;
     char *keys_file, *keys_text; /* or NULL */
