@@ -31,4 +31,8 @@ install(FILES ${pages}/falconer.bash
 install(FILES ${pages}/_falconer DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 install(FILES ${pages}/falconer.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
+# A unit for systemd, where the prefix has units.
+configure_file(deploy/falconer.service.in falconer.service @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/falconer.service DESTINATION lib/systemd/system)
+
 add_custom_target(product ALL DEPENDS falconer falconer_static falconer_shared pages)

@@ -1,67 +1,24 @@
-/* serve: one process, many clients. What the server is lies in src/server; here are its options, its start and its end. */
-#include "base/alloc.h"
-#include "base/file.h"
+/* serve: one process, many clients. What the server is lies in src/server, what it is opened from in serving.c; here are its
+ * start and its end. */
 #include "cli/command.h"
-#include "cli/model_options.h"
+#include "cli/serve_options.h"
 #include "cli/serve_signals.h"
 #include "cli/terminal.h"
-#include "server/server.h"
 
-#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-typedef struct serve_options {
-    fal_model_choice model;
-    const char *host, *socket, *keys, *certificate, *key;
-    int port;
-    fal_texts origins;
-} serve_options;
-
-#define AT(member) offsetof(serve_options, member)
-
-static const fal_option network_rows[] = {
-    FAL_ROW(TEXT, "host", 0, AT(host), "ADDRESS", "where to listen (127.0.0.1: this machine only)"),
-    FAL_ROW_COUNT("port", 'p', AT(port), "N", 0, 65535, "TCP port (8080); 0: any free one"),
-    FAL_ROW(FILE, "socket", 0, AT(socket), "PATH", "listen at a Unix socket instead"),
-    FAL_ROW(FILE, "tls-cert", 0, AT(certificate), "FILE", "PEM file with the certificate: HTTPS"),
-    FAL_ROW(FILE, "tls-key", 0, AT(key), "FILE", "PEM file with its private key"),
-    FAL_ROW(FILE, "keys", 0, AT(keys), "FILE", "keys of clients, one a line; SIGHUP: read again"),
-    FAL_ROW(LIST, "cors", 0, AT(origins), "ORIGIN",
-            "web pages that may use it; *: all; repeatable"),
-    {0}};
-
-static const fal_option_group groups[] = {
-    {"Network", network_rows,          0        },
-    {"Model",   fal_model_option_rows, AT(model)},
-    {NULL,      NULL,                  0        }
-};
-
 static const fal_example examples[] = {
-    {"falconer serve -m falcon-7b.gguf --port 8080", "Serve a model to this machine:"},
-    {NULL,                                           NULL                            }
+    {"falconer serve -m falcon-7b.gguf",                                                    "Serve a model to this machine:"},
+    {"falconer serve -m alfred.gguf --host 0.0.0.0 --keys /etc/falconer/keys",
+     "To everybody who has a key:"                                                                                          },
+    {"falconer serve -m alfred.gguf --also falcon-7b.gguf --cache-dir /var/cache/falconer",
+     "Two models; prompts seen before a restart are not computed again:"                                                    },
+    {NULL,                                                                                  NULL                            }
 };
-
-static void set_defaults(void *values) {
-    serve_options *o = values;
-    o->port = 8080;
-}
-
-/* What a serving command holds. */
-typedef struct serving {
-    const serve_options *o;
-    fal_model *model;
-    char *certificate, *key; /* PEM */
-    fal_server *server;
-} serving;
-
-static void show_event(void *user, fal_log_level level, const char *area, const char *text) {
-    const serve_options *o = user;
-    if (level == FAL_LOG_WARNING || o->model.verbose) fal_terminal_notice("%s: %s", area, text);
-}
 
 /* A connection is a file; the system's usual bound is low. */
 static void raise_file_limit(void) {
@@ -71,106 +28,85 @@ static void raise_file_limit(void) {
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
-static fal_status read_tls(serving *s, fal_error *err) {
-    enum {
-        MOST_BYTES = 1 << 20
-    };
-
-    const serve_options *o = s->o;
-    size_t length = 0;
-    if (!o->certificate != !o->key)
-        return fal_fail(err, FAL_E_ARGUMENT, "serve: --tls-cert and --tls-key belong together");
-    if (!o->certificate) return FAL_OK;
-    FAL_TRY(fal_file_read(&s->certificate, &length, o->certificate, MOST_BYTES, err));
-    return fal_file_read(&s->key, &length, o->key, MOST_BYTES, err);
+static void say_warnings(const fal_serve_options *o) {
+    if (!o->socket && !fal_http_is_loopback(o->host) && !o->keys && !getenv("FALCONER_API_KEYS"))
+        fal_terminal_notice("everybody who reaches %s may use this server; see --keys", o->host);
 }
 
-/* "fledgling (built in)" and "/models/alfred.gguf" are called fledgling and alfred. */
-static void name_model(const char *file, char *out, size_t size) {
-    const char *name = file ? fal_path_base(file) : "fledgling";
-    size_t length = strlen(name);
-    if (length > 5 && strcmp(name + length - 5, ".gguf") == 0) length -= 5;
-    snprintf(out, size, "%.*s", (int)(length < 200 ? length : 200), name);
-}
-
-static fal_status open_server(serving *s, fal_error *err) {
-    const serve_options *o = s->o;
-    char id[256];
-    name_model(o->model.file, id, sizeof id);
-    const fal_server_model models[] = {
-        {id, s->model, NULL}
-    };
-    /* The sink's user is only read, but its type is shared with sinks that write. */
-    const fal_server_options options = {
-        .models = models,
-        .n_models = 1,
-        .http = {.host = o->host,
-                 .port = o->port,
-                 .socket_path = o->socket,
-                 .tls_certificate = s->certificate,
-                 .tls_key = s->key},
-        .origins = o->origins.count ? o->origins.items : NULL,
-        .keys_file = o->keys,
-        .log = {show_event, (void *)(uintptr_t)o}
-    };
-    return fal_server_open(&s->server, &options, err);
-}
-
-static void say_where(const serving *s) {
-    const serve_options *o = s->o;
-    const char *scheme = o->certificate ? "https" : "http", *host = o->host ? o->host : "127.0.0.1";
+/* The address, and something to try it with. */
+static void say_where(const fal_serving *s) {
+    const fal_serve_options *o = s->o;
+    char address[400], curl[400] = "curl";
     if (o->socket) {
-        printf("serving at %s; try: curl --unix-socket %s http://localhost/health\n", o->socket,
-               o->socket);
+        snprintf(address, sizeof address, "http://localhost");
+        snprintf(curl, sizeof curl, "curl --unix-socket %.300s", o->socket);
     } else {
-        int port = fal_server_port(s->server);
-        printf("serving at %s://%s:%d; try: curl %s://%s:%d/health\n", scheme, host, port, scheme,
-               host, port);
+        const char *host = o->host ? o->host : "127.0.0.1";
+        if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0) host = "localhost";
+        bool is_v6 = strchr(host, ':') != NULL;
+        snprintf(address, sizeof address, "%s://%s%.256s%s:%d", o->certificate ? "https" : "http",
+                 is_v6 ? "[" : "", host, is_v6 ? "]" : "", fal_server_port(s->server));
     }
+    for (size_t i = 0; i < s->n_models; i++)
+        printf("%s%s", i ? ", " : "serving ", s->models[i].id);
+    printf(" at %s\n", o->socket ? o->socket : address);
+    printf("try: %s %s/v1/chat/completions -H 'Content-Type: application/json' \\\n"
+           "       -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Good morning!\"}]}'\n",
+           curl, address);
     fflush(stdout);
 }
 
-/* SIGTERM and SIGINT let what runs come to its end, a second one does not wait. */
-static void serve_until_told(serving *s) {
-    fal_error err = {0};
+/* SIGTERM and SIGINT let what runs come to its end; a second one does not wait for it. */
+static void serve_until_told(fal_serving *s) {
+    enum {
+        LOOK_MS = 20
+    };
+
     for (;;) {
-        int signal = fal_signals_next(fal_server_is_draining(s->server) ? 50 : -1);
-        if (fal_server_is_drained(s->server)) return;
-        if (signal == 0) continue;
-        if (signal == SIGHUP) {
-            if (fal_server_reload_keys(s->server, &err) != FAL_OK)
-                fal_terminal_notice("keys stay as they are: %s", err.message);
-            continue;
+        bool is_draining = fal_server_is_draining(s->server);
+        int signal = fal_signals_next(is_draining ? LOOK_MS : -1);
+        fal_error err = {0};
+        if (signal == SIGHUP && fal_server_reload_keys(s->server, &err) != FAL_OK)
+            fal_terminal_notice("keys stay as they were: %s", err.message);
+        if (signal && signal != SIGHUP) {
+            if (is_draining) _exit(128 + signal);
+            fal_terminal_notice("stopping when what runs has ended; once more: at once");
+            fal_server_drain(s->server);
         }
-        if (fal_server_is_draining(s->server)) _exit(128 + signal);
-        fal_terminal_notice("stopping when what runs has ended; once more: at once");
-        fal_server_drain(s->server);
+        if (fal_server_is_drained(s->server)) return;
     }
 }
 
 static fal_status run(const fal_parsed *parsed, fal_error *err) {
-    serving s = {.o = parsed->values};
-    fal_status status = FAL_OK;
+    fal_serving s = {.o = parsed->values};
     raise_file_limit();
-    FAL_TRY_OUT(read_tls(&s, err));
-    FAL_TRY_OUT(fal_model_choice_open(
-        &s.o->model, "serve: no model is named; falconer serve -m FILE", &s.model, NULL, err));
-    FAL_TRY_OUT(open_server(&s, err));
-    FAL_TRY_OUT(fal_signals_collect(err));
-    say_where(&s);
-    serve_until_told(&s);
-out:
-    fal_server_close(s.server);
-    fal_model_close(s.model);
-    fal_free(s.certificate);
-    fal_free(s.key);
+    say_warnings(s.o);
+    fal_status status = fal_serving_open(&s, err);
+    if (status == FAL_OK) status = fal_signals_collect(err);
+    if (status == FAL_OK) {
+        say_where(&s);
+        serve_until_told(&s);
+    }
+    fal_serving_release(&s);
     return status;
 }
 
 const fal_command fal_command_serve = {
-    .description = "Serves a model over HTTP until it gets SIGTERM or SIGINT.",
-    .groups = groups,
+    .description =
+        "Answers many clients at once over HTTP: programs that speak the dialects of OpenAI, Anthropic, Hugging Face "
+        "endpoints and text-generation-inference, and people, by the page at /. It listens on this machine only unless "
+        "--host says otherwise.\n\n"
+        "Requests share the computing: they join and leave at any step, and a prompt whose beginning was computed "
+        "before is computed from there on. The same seed gives the same answer, whatever else is served. Requests "
+        "beyond --parallel wait; beyond --queue they are refused (429). A client that leaves stops its answer.\n\n"
+        "With --keys (or keys in the environment variable FALCONER_API_KEYS) clients show one, as Authorization: "
+        "Bearer KEY or as X-Api-Key: KEY. The file holds a key a line; after # comes a comment. Web pages of other origins "
+        "are refused unless --cors names them.\n\n"
+        "GET /health tells whether it computes, GET /ready whether it takes requests, GET /metrics has numbers for "
+        "Prometheus. SIGTERM and Ctrl-C end it when what runs has ended, a second one at once; SIGHUP reads the keys "
+        "again. With --verbose each request is a line on stderr, without anything that a user wrote.",
+    .groups = fal_serve_option_groups,
     .examples = examples,
-    .values_bytes = sizeof(serve_options),
-    .set_defaults = set_defaults,
+    .values_bytes = sizeof(fal_serve_options),
+    .set_defaults = fal_serve_set_defaults,
     .run = run};

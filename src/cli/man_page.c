@@ -102,11 +102,12 @@ static void print_commands(FILE *stream) {
 
 static void print_environment(FILE *stream) {
     fputs(
-        ".Sh ENVIRONMENT\n.Bl -tag -width FALCONER_CPU\n"
+        ".Sh ENVIRONMENT\n.Bl -tag -width FALCONER_API_KEYS\n"
         ".It Ev FALCONER_CPU\nThe highest level of processor that is made use of: portable, avx2 or avx512.\n"
         ".It Ev FALCONER_LOG\nHow much is told on standard error: warning, info or debug.\n"
+        ".It Ev FALCONER_API_KEYS\nKeys of the clients of\n.Cm serve ,\nbetween spaces or commas, where no file is named.\n"
         ".It Ev NO_COLOR\nIf set and not empty, no colours.\n"
-        ".It Ev XDG_STATE_HOME\nWhere the history of\n.Cm chat\nis kept, in a folder falconer; "
+        ".It Ev XDG_STATE_HOME\nWhere the history of\n.Cm chat\nand the conversations of\n.Cm serve\nare kept, in a folder falconer; "
         "~/.local/state if it is not set.\n.El\n",
         stream);
 }

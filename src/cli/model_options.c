@@ -52,7 +52,7 @@ const fal_option fal_model_option_rows[] = {
                    "number type of the cache: f16, q8_0, f32"),
     FAL_ROW_THREADS(AT(n_threads)),
     FAL_ROW_COUNT("batch", 0, AT(n_batch), "N", 1, 8192,
-                  "tokens of a prompt computed at once (64)"),
+                  "tokens computed at once (64; serve: 512)"),
     FAL_ROW_CHOICE("device", 0, AT(device), "NAME", fal_device_choice,
                    "what computes (cpu); see falconer list devices"),
     FAL_ROW_FLAG("verbose", 0, AT(verbose), "tell on stderr what happens and how fast"),

@@ -22,8 +22,30 @@ static bool is_own(const fal_exchange *x, const char *origin) {
     return host && named && strcasecmp(named + 3, host) == 0;
 }
 
+/* An address, localhost or a name without a dot, with or without a port: no name that somebody elsewhere could point here. */
+static bool is_local_name(const char *host) {
+    size_t length = strcspn(host, ":");
+    static const char local[] = "localhost";
+    size_t n = sizeof local - 1;
+    if (host[0] == '[' || strspn(host, "0123456789.") == length || !memchr(host, '.', length))
+        return true;
+    return length >= n && strncasecmp(host + length - n, local, n) == 0
+           && (length == n || host[length - n - 1] == '.');
+}
+
+static bool is_known_name(const fal_cors *cors, const char *host) {
+    if (is_local_name(host)) return true;
+    for (size_t i = 0; cors->origins && cors->origins[i]; i++) {
+        const char *named = strstr(cors->origins[i], "://");
+        if (named && strcasecmp(named + 3, host) == 0) return true;
+    }
+    return false;
+}
+
 bool fal_cors_allows(const fal_cors *cors, fal_exchange *x) {
     const char *origin = fal_exchange_header(x, "Origin");
+    const char *host = fal_exchange_header(x, "Host");
+    if (cors->is_local && host && !is_known_name(cors, host)) return false;
     if (!origin || is_own(x, origin)) return true;
     for (size_t i = 0; cors->origins && cors->origins[i]; i++) {
         bool is_any = strcmp(cors->origins[i], "*") == 0;

@@ -350,7 +350,6 @@ void fal_exchange_close(fal_exchange *x) {
     fal_http *http = x->http;
     fal_exchange_release_later(x);
     forget_wakeup(x);
-    fal_http_unwatch(x);
     if (x->response) MHD_destroy_response(x->response);
     http->bodies_bytes -= x->n_counted;
     x->connection->exchange = NULL;

@@ -36,10 +36,12 @@ static void open_connection(fal_http *http, struct MHD_Connection *mhd, void **s
     if (c->next) c->next->previous = c;
     http->connections = c;
     *socket_context = c;
+    fal_http_watch(http, c);
     atomic_fetch_add(&http->n_connections, 1);
 }
 
 static void close_connection(fal_http *http, fal_connection *c) {
+    fal_http_unwatch(http, c);
     if (c->next) c->next->previous = c->previous;
     if (c->previous)
         c->previous->next = c->next;
@@ -79,6 +81,31 @@ static bool refuses_at_once(const fal_exchange *x) {
     return wants_permission(x) || x->announced / DRAIN_FACTOR > (int64_t)x->http->limits.body_bytes;
 }
 
+static enum MHD_Result count_lengths(void *user, enum MHD_ValueKind kind, const char *name,
+                                     const char *value) {
+    (void)kind;
+    (void)value;
+    *(int *)user += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0
+                    || strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+    return MHD_YES;
+}
+
+/* A request that says twice where it ends: a proxy in front may have read it otherwise, so nothing behind it is trusted.
+ * Source: RFC 9112, section 6.3. */
+static bool is_ambiguous(struct MHD_Connection *mhd) {
+    int n = 0;
+    MHD_get_connection_values(mhd, MHD_HEADER_KIND, count_lengths, &n);
+    return n > 1;
+}
+
+static enum MHD_Result refuse_ambiguous(fal_exchange *x) {
+    static const char words[] = "{\"error\":\"the request says more than once how long it is\"}\n";
+    fal_exchange_set_header(x, MHD_HTTP_HEADER_CONNECTION, "close");
+    fal_exchange_answer_static(x, MHD_HTTP_BAD_REQUEST, "application/json", words,
+                               sizeof words - 1);
+    return fal_exchange_queue(x);
+}
+
 static enum MHD_Result begin_request(fal_http *http, struct MHD_Connection *mhd, const char *method,
                                      const char *path, void **context) {
     const union MHD_ConnectionInfo *info =
@@ -88,6 +115,7 @@ static enum MHD_Result begin_request(fal_http *http, struct MHD_Connection *mhd,
     if (!x) return MHD_NO;
     *context = x;
     x->announced = announced_bytes(x);
+    if (is_ambiguous(mhd)) return refuse_ambiguous(x);
     http->calls.begin(http->user, x);
     if (x->response && refuses_at_once(x)) return fal_exchange_queue(x);
     return MHD_YES;
@@ -128,7 +156,7 @@ static enum MHD_Result serve_request(fal_exchange *x) {
         http->bodies_bytes -= x->n_counted;
         x->n_counted = 0;
         http->calls.serve(http->user, x);
-        if (x->later) fal_http_watch(x);
+        if (x->later && x->connection->hung_up > 0) fal_exchange_leave(x);
     }
     if (x->is_left) return MHD_NO;
     if (x->response) return fal_exchange_queue(x);

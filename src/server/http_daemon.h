@@ -59,6 +59,8 @@ void fal_http_close(fal_http *http);
 
 /* As they hold, defaults filled in; borrowed. */
 const fal_http_limits *fal_http_limits_get(const fal_http *http);
+/* Whether only this machine reaches the host (NULL: it does), as far as its name tells. */
+bool fal_http_is_loopback(const char *host);
 /* The port; 0 for a Unix socket. */
 int fal_http_port(const fal_http *http);
 

@@ -21,16 +21,13 @@ void fal_http_ring(fal_http *http) {
 
 /* ---- clients that leave ---- */
 
-void fal_http_watch(fal_exchange *x) {
-    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = x};
-    if (x->is_watched) return;
-    x->is_watched = epoll_ctl(x->http->epoll, EPOLL_CTL_ADD, x->connection->socket, &event) == 0;
+void fal_http_watch(fal_http *http, fal_connection *c) {
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
+    epoll_ctl(http->epoll, EPOLL_CTL_ADD, c->socket, &event);
 }
 
-void fal_http_unwatch(fal_exchange *x) {
-    if (!x->is_watched) return;
-    epoll_ctl(x->http->epoll, EPOLL_CTL_DEL, x->connection->socket, NULL);
-    x->is_watched = false;
+void fal_http_unwatch(fal_http *http, const fal_connection *c) {
+    epoll_ctl(http->epoll, EPOLL_CTL_DEL, c->socket, NULL);
 }
 
 /* Shuts the socket down, so that the library sees the end of it and closes it. */
@@ -39,12 +36,18 @@ static void cut(fal_connection *c) {
     shutdown(c->socket, SHUT_RDWR);
 }
 
-static void leave(fal_exchange *x) {
+void fal_exchange_leave(fal_exchange *x) {
     if (x->is_left) return;
     x->is_left = true;
     fal_exchange_release_later(x);
     fal_exchange_go_on(x);
     cut(x->connection);
+}
+
+/* Who waits for an answer has left. A whole request may still be in the socket; sweep looks at it again. */
+static void hang_up(fal_connection *c) {
+    c->hung_up = fal_seconds();
+    if (c->exchange && c->exchange->later) fal_exchange_leave(c->exchange);
 }
 
 /* ---- who was woken ---- */
@@ -94,6 +97,10 @@ static void tell_timeout(const fal_http *http, const fal_connection *c) {
 }
 
 static void sweep(fal_http *http) {
+    enum {
+        GRACE_SECONDS = 1 /* for what came before the end */
+    };
+
     double now = fal_seconds();
     bool is_draining = atomic_load(&http->is_draining);
     if (now - http->swept < 0.5) return;
@@ -101,8 +108,12 @@ static void sweep(fal_http *http) {
     for (fal_connection *c = http->connections; c; c = c->next) {
         const fal_exchange *x = c->exchange;
         if (c->is_cut) continue;
-        if (!x && (is_draining || now - c->since > http->limits.idle_seconds)) cut(c);
+        bool is_idle = now - c->since > http->limits.idle_seconds;
+        /* The library may miss the end when it comes together with the last bytes. */
+        bool is_gone = c->hung_up > 0 && now - c->hung_up > GRACE_SECONDS;
+        if (!x && (is_draining || is_idle || is_gone)) cut(c);
         if (!x || x->is_served || x->is_queued) continue;
+        if (is_gone) cut(c);
         if (now - x->begun <= http->limits.body_seconds) continue;
         tell_timeout(http, c);
         cut(c);
@@ -130,7 +141,7 @@ static void take_events(fal_http *http, const struct epoll_event *events, int n)
             while (read(http->wakeup, &rung, sizeof rung) < 0 && errno == EINTR)
                 continue;
         } else {
-            leave(events[i].data.ptr);
+            hang_up(events[i].data.ptr);
         }
     }
 }
@@ -166,7 +177,7 @@ void *fal_http_loop(void *argument) {
     }
     /* The library cannot be stopped while something is suspended. */
     for (fal_connection *c = http->connections; c; c = c->next)
-        if (c->exchange) leave(c->exchange);
+        if (c->exchange) fal_exchange_leave(c->exchange);
     MHD_run(http->daemon);
     return NULL;
 }

@@ -16,8 +16,9 @@ typedef struct fal_connection {
     struct MHD_Connection *mhd;
     fal_exchange *exchange; /* under way, or NULL */
     int socket;
-    double since; /* it was opened, or its last exchange ended */
-    bool is_cut;  /* its socket is shut; the library will notice */
+    double since;   /* it was opened, or its last exchange ended */
+    double hung_up; /* when its client ceased to send; 0: it has not */
+    bool is_cut;    /* its socket is shut; the library will notice */
 } fal_connection;
 
 /* One copied name and value. */
@@ -47,7 +48,7 @@ struct fal_exchange {
     struct MHD_Response *response;
     int code;
     uint64_t n_answered;
-    bool is_queued, is_suspended, is_left, is_watched;
+    bool is_queued, is_suspended, is_left;
     /* a stream */
     bool is_stream, is_ended, was_held_back;
     fal_string_builder out;
@@ -66,7 +67,7 @@ struct fal_http {
     void *user;
     struct MHD_Daemon *daemon;
     int listening, epoll,
-        wakeup; /* epoll: the library's own, wakeup, and sockets of exchanges that wait */
+        wakeup; /* epoll: the library's own, wakeup, and the sockets of connections */
     int port;
     bool is_tls;
     char *socket_path; /* to be unlinked; or NULL */
@@ -99,9 +100,11 @@ void fal_exchange_suspend(fal_exchange *x);
 /* http_loop.c: the thread's function (argument: fal_http); rings its bell, from any thread. */
 void *fal_http_loop(void *argument);
 void fal_http_ring(fal_http *http);
-/* Watches the socket of a waiting exchange for its client's leaving; and no more. */
-void fal_http_watch(fal_exchange *x);
-void fal_http_unwatch(fal_exchange *x);
+/* Watches the socket of a connection for its client's hanging up. */
+void fal_http_watch(fal_http *http, fal_connection *c);
+void fal_http_unwatch(fal_http *http, const fal_connection *c);
+/* The client of an exchange has left: whoever waits is released. */
+void fal_exchange_leave(fal_exchange *x);
 
 /* listening.c: a socket that listens, not blocking. Fails: ARGUMENT, IO. */
 fal_status fal_listening_open(fal_http *http, const fal_http_options *o, fal_error *err);

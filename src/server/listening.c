@@ -16,6 +16,11 @@ enum {
     BACKLOG = 511 /* connections that the system keeps until they are accepted */
 };
 
+bool fal_http_is_loopback(const char *host) {
+    return !host || strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0
+           || strncmp(host, "127.", 4) == 0;
+}
+
 static fal_status listen_at(fal_http *http, const struct sockaddr *address, socklen_t length,
                             const char *name, fal_error *err) {
     int one = 1;

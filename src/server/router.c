@@ -153,8 +153,9 @@ static void begin(void *user, fal_exchange *x) {
     fal_server *server = user;
     const char *method = fal_exchange_method(x);
     if (!fal_cors_allows(&server->cors, x)) {
-        fal_exchange_fail_with(x, 403, FAL_E_ARGUMENT,
-                               "pages of this origin may not use the server; see --cors");
+        fal_exchange_fail_with(
+            x, 403, FAL_E_ARGUMENT,
+            "pages of this origin, or under this name, may not use the server; see --cors");
         return;
     }
     if (strcmp(method, "OPTIONS") == 0 && find_route(x, NULL)) {

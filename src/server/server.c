@@ -117,6 +117,10 @@ fal_status fal_server_open(fal_server **out, const fal_server_options *o, fal_er
     if (!server) return fal_fail_memory(err, sizeof *server);
     pthread_mutex_init(&server->keys_lock, NULL);
     server->cors.origins = o->origins;
+    server->cors.is_local = !o->http.socket_path && !o->keys_file && !o->keys_text
+                            && fal_http_is_loopback(o->http.host);
+    server->store = o->store;
+    server->max_seconds = o->max_seconds;
     server->log = o->log;
     server->started = (int64_t)time(NULL);
     server->keys_file = copy_or_null(o->keys_file);
@@ -172,6 +176,10 @@ bool fal_server_is_drained(const fal_server *server) {
 
 int64_t fal_server_started(const fal_server *server) {
     return server->started;
+}
+
+double fal_server_max_seconds(const fal_server *server) {
+    return server->max_seconds;
 }
 
 fal_store *fal_server_store(const fal_server *server, const char **why) {

@@ -20,19 +20,21 @@ typedef struct fal_server_model {
 
 /* Zero means default. */
 typedef struct fal_server_options {
-    const fal_server_model
-        *models; /* [n_models], at least one; the first one answers who names none. Copied */
+    /* [n_models], at least one, copied; the first answers who names none. */
+    const fal_server_model *models;
     size_t n_models;
-    fal_http_options http;      /* calls and user are the server's own */
-    const char *const *origins; /* NULL-terminated: pages of these may use it (cors.h); borrowed */
-    const char *keys_file,
-        *keys_text; /* keys.h; NULL: none. Without any, everybody who reaches it may use it */
-    fal_store
-        *store; /* what the page keeps goes here; must outlive the server. NULL: nothing is kept */
+    fal_http_options http; /* calls and user are the server's own */
+    /* NULL-terminated, borrowed: pages of these may use the server (cors.h). */
+    const char *const *origins;
+    /* Where keys are (keys.h): a file, or text. Neither: everybody who reaches the server may use it. */
+    const char *keys_file, *keys_text;
+    double max_seconds; /* of an answer, for handlers; 0: no bound */
+    /* What the page keeps; used on the socket thread, must outlive the server. NULL: nothing is kept. */
+    fal_store *store;
     const char
         *store_why; /* why nothing is kept, where that is a fault; NULL: it is wanted so. Copied */
-    fal_log
-        log; /* one event a request (info), what goes wrong (warning); called on the socket thread, too */
+    /* An event a request (info), and what goes wrong (warning); called on the socket thread, too. */
+    fal_log log;
 } fal_server_options;
 
 /* Listens and serves from here on.
@@ -59,6 +61,8 @@ const fal_server_model *fal_server_model_at(const fal_server *server, size_t ind
 /* Seconds since 1970 when it was opened. */
 int64_t fal_server_started(const fal_server *server);
 bool fal_server_is_draining(const fal_server *server);
+/* The bound of an answer for fal_job_options.max_seconds. */
+double fal_server_max_seconds(const fal_server *server);
 /* NULL: nothing is kept; *why then says why, or is NULL where it is wanted so. */
 fal_store *fal_server_store(const fal_server *server, const char **why);
 fal_http *fal_server_http(const fal_server *server);

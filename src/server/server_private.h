@@ -17,6 +17,7 @@ struct fal_server {
     fal_metrics metrics; /* the socket thread's */
     fal_store *store;    /* or NULL, */
     char *store_why;     /* and why, or NULL */
+    double max_seconds;
     fal_log log;
     int64_t started;
     char *keys_file, *keys_text; /* or NULL */

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""What is no good request gets an answer that says so, in the dialect of its path, and the server goes on."""
+import json
+
+from serving import check, hear, run, serving
+
+JSON = {"Content-Type": "application/json"}
+
+
+def exchange(server, raw):
+    with server.dial() as s:
+        s.sendall(raw)
+        return hear(s)
+
+
+def test_codes():
+    with serving() as server:
+        for method, path, body, headers, code in (
+                ("GET", "/nothing", None, {}, 404), ("GET", "/health/", None, {}, 404), ("GET", "//health", None, {}, 404),
+                ("GET", "/v1/nothing", None, {}, 404), ("POST", "/health", "{}", JSON, 405),
+                ("DELETE", "/health", None, {}, 405), ("BREW", "/health", None, {}, 405),
+                ("HEAD", "/health", None, {}, 200), ("OPTIONS", "/health", None, {}, 204),
+                ("GET", "/health?a=b&%00=%zz", None, {}, 200)):
+            got, answered, text = server.ask(method, path, body, headers)
+            check(got == code, method, path, got, text)
+            check(answered["X-Request-Id"], "no request id")
+            if code == 405:
+                check("GET" in answered["Allow"] and "OPTIONS" in answered["Allow"], answered["Allow"])
+            if code >= 400:
+                error = json.loads(text)["error"]
+                check((error["message"] if path.startswith("/v1/") else error), text)
+            if method == "HEAD":
+                check(text == b"" and int(answered["Content-Length"]) > 0, "HEAD has a body")
+        check(server.ask("GET", "/health")[0] == 200)
+
+
+def test_malformed():
+    """The library refuses these by itself; none may harm what comes after."""
+    with serving() as server:
+        for raw in (b"\r\n\r\n", b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"GET /health HTTP/9.9\r\nHost: h\r\n\r\n",
+                    b"GET /health HTTP/1.1\r\n\r\n",  # no host
+                    b"GET /health HTTP/1.1\r\nHost h\r\n\r\n",
+                    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),  # a client of TLS
+                    b"GET /" + b"a" * 200000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
+                    b"GET /health HTTP/1.1\r\nHost: h\r\nX: " + b"b" * 200000 + b"\r\n\r\n",
+                    b"GET /health HTTP/1.1\r\nHost: h\r\n" + b"".join(b"X%d: y\r\n" % i for i in range(20000)) + b"\r\n",
+                    b"POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: many\r\n\r\n",
+                    b"POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: -5\r\n\r\n",
+                    b"POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+                    b"POST /metrics HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nxx\r\n0\r\n\r\n",
+                    b"POST /metrics HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+                    bytes(range(256)) * 200, b"\0" * 70000):
+            with server.dial() as s:
+                try:
+                    s.sendall(raw)
+                    s.shutdown(1)
+                except OSError:
+                    pass  # refused before all was sent
+                heard = hear(s)
+                check(not heard or heard.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5", b"HTTP/1.0 4", b"HTTP/1.0 5")),
+                      raw[:60], heard[:100])
+            check(server.ask("GET", "/health")[0] == 200, "dead after", raw[:60])
+
+
+def test_two_lengths_are_no_two_requests():
+    """A request that says its length twice, differently, must not let a second one in behind a proxy."""
+    inner = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
+    with serving() as server:
+        for lengths in (b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n" % (5 + len(inner)),
+                        b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n" % (5 + len(inner)),
+                        b"Content-Length: 5\r\nContent-Length: %d\r\n" % (5 + len(inner)),
+                        b"Transfer-Encoding: chunked\r\ntransfer-encoding: identity\r\n"):
+            for method in (b"POST", b"GET"):
+                heard = exchange(server, method + b" /health HTTP/1.1\r\nHost: h\r\n" + lengths +
+                                 b"\r\n0\r\n\r\n" + inner)
+                check(heard.startswith(b"HTTP/1.1 400") and heard.count(b"HTTP/1.1") == 1, lengths, heard)
+
+
+def test_pipelined():
+    with serving() as server:
+        with server.dial() as s:
+            s.sendall(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n" * 20 +
+                      b"GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            check(hear(s).count(b"HTTP/1.1 200 OK") == 21, "not all were answered")
+
+
+run([test_codes, test_malformed, test_two_lengths_are_no_two_requests, test_pipelined])
