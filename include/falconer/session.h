@@ -53,6 +53,24 @@ FAL_API FAL_MUST_CHECK fal_status fal_session_sync(fal_session *s, const int32_t
 FAL_API FAL_MUST_CHECK fal_status fal_sessions_step(fal_session **sessions, const int32_t *tokens,
                                                     size_t count, fal_error *err);
 
+/* Makes the timeline of `to` the first n tokens of another, with their cells: nothing is computed. With all n of its
+ * tokens the logits come along. Both go on independently.
+ * Fails: ARGUMENT (n beyond the timeline; another model or kv_type), LIMIT (n beyond the context of `to`), UNSUPPORTED (a
+ * part of a timeline of a dynamic context method); then nothing is changed. */
+FAL_API FAL_MUST_CHECK fal_status fal_session_copy(fal_session *to, const fal_session *from,
+                                                   size_t n, fal_error *err);
+
+/* Writes the timeline with its cells and logits to a file, which is whole or untouched. Fails: IO, MEMORY, ARGUMENT (path
+ * is no regular file). */
+FAL_API FAL_MUST_CHECK fal_status fal_session_save(fal_session *s, const char *path,
+                                                   fal_error *err);
+
+/* Makes the timeline the one that was saved: going on gives what going on then would have given. Fails: NOT_FOUND, IO,
+ * FORMAT (foreign, cut or damaged), UNSUPPORTED (a later version), ARGUMENT (of another model, context method or
+ * kv_type), LIMIT (longer than the context); then nothing is changed. */
+FAL_API FAL_MUST_CHECK fal_status fal_session_load(fal_session *s, const char *path,
+                                                   fal_error *err);
+
 /* Forgets all tokens from position n on. */
 FAL_API void fal_session_rewind(fal_session *s, size_t n);
 

@@ -4,6 +4,7 @@
 
 #include "model/forward.h"
 #include "runtime/batch.h"
+#include "runtime/saved_timeline.h"
 
 struct fal_session {
     fal_model *model;
@@ -18,7 +19,9 @@ struct fal_session {
     double gain;
     float *logits; /* [n_vocab] */
     bool has_logits;
-    float *step_logits; /* [STEP_WITH_LOGITS, n_vocab], made when first needed */
+    float *step_logits;       /* [STEP_WITH_LOGITS, n_vocab], made when first needed */
+    fal_timeline_facts facts; /* for files; made when first needed */
+    bool has_facts;
     fal_on_progress *on_progress;
     void *progress_user;
 };

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes the hand-made seeds of corpus/: small valid files and one file per kind of damage. What fuzzing adds lies beside
 them under the hash of its contents. Usage: make_seeds.py, in any folder."""
+import hashlib
 import json
 import pathlib
 import pickletools
@@ -323,6 +324,25 @@ def write_yaml_documents():
         "tag": b"a: !!binary aGk=\n%TAG ! x\n", "mark": b"\xef\xbb\xbfa: 1\n"})
 
 
+def write_saved_timelines():
+    def digest(data):
+        return data + hashlib.sha256(data).hexdigest().encode()
+
+    def timeline(tokens=(1, 2, 7), version=1, flags=1, layers=2, kv_type=b"f16", context=b"yarn", cells=None):
+        model = b"00112233445566778899aabbccddeeff" * 2
+        head = b"FALSAVED" + struct.pack("<IIQIIQ16s64s136s", version, flags, len(tokens), layers, 8, 4, kv_type, model, context)
+        head = digest(head + struct.pack(f"<{len(tokens)}i", *tokens))
+        return digest(head + bytes(32 if flags & 1 else 0) + (bytes(2 * layers * 4 * len(tokens)) if cells is None else cells))
+
+    whole = timeline()
+    write("saved_timeline", {
+        "whole": whole, "empty": timeline(()), "without_logits": timeline(flags=0), "token": timeline((1, 8, -1)),
+        "version": timeline(version=2), "layers": timeline(layers=3), "kv_type": timeline(kv_type=b"q8_0"),
+        "context": timeline(context=b"x" * 136), "few_cells": timeline(cells=b"1234"), "more_cells": timeline(cells=bytes(49)),
+        "damaged": whole[:-80] + b"!" + whole[-79:], "cut": whole[:300], "short": whole[:100],
+        "many": whole[:16] + b"\xff" * 8 + whole[24:], "behind": whole + b"\0"})
+
+
 write_gguf()
 write_safetensors()
 write_torch_files()
@@ -332,3 +352,4 @@ write_adapters()
 write_text_lines()
 write_sources()
 write_yaml_documents()
+write_saved_timelines()
