@@ -78,6 +78,7 @@ function showContext(chat) {
 
 function showModels(chat) {
     const select = byId("model");
+    select.disabled = chat.models.length < 2;
     select.replaceChildren(...chat.models.map(({ id }) => element("option", { value: id }, id)));
     select.addEventListener("change", () => {
         device.set("model", select.value);
@@ -197,7 +198,7 @@ async function start() {
             if (!byId("panel").hidden) panel.toggle(false);
             if (!chat.conversation) chat.begin();
             await comparison.showResults();
-            comparison.prompt.focus();
+            comparison.prompt.focus({ preventScroll: true });
         } else if (id) {
             try {
                 if (id !== chat.conversation?.id) await chat.open(id);

@@ -74,7 +74,8 @@ export class Chat {
 
     /* Title, system prompt or sampling were changed by hand. */
     settingsChanged() {
-        device.set("parameters", this.conversation.parameters);
+        const { stop, ...numbers } = this.conversation.parameters; // words stay out of the browser's storage
+        device.set("parameters", numbers);
         if (this.conversation.id) this.keeper.keep(this.conversation);
         this.onChange(this);
     }

@@ -35,7 +35,7 @@ export class Comparison {
     /* ---- what is compared ---- */
 
     #build() {
-        const arms = ["One", "Other"].map((label, i) => this.#armFields(label, this.arms[i]));
+        const arms = ["First", "Second"].map((label, i) => this.#armFields(label, this.arms[i]));
         const prompt = element("textarea", { rows: "2", placeholder: "A question to both", "aria-label": "Question to both" });
         const ask = element("button", { type: "submit", class: "main" }, "Ask both");
         const form = element("form", { onsubmit: (event) => {
@@ -47,6 +47,8 @@ export class Comparison {
             event.preventDefault();
             form.requestSubmit();
         });
+        this.setting = element("details", { open: true }, element("summary", {}, "What is compared"),
+            element("div", { class: "two" }, ...arms));
         this.prompt = prompt;
         this.button = ask;
         this.answers = element("div", { class: "two", hidden: true });
@@ -55,7 +57,7 @@ export class Comparison {
         this.node.replaceChildren(element("div", { class: "compare" },
             element("p", { class: "lead" }, "Both answer the same question, in an order that only chance knows. "
                 + "You vote, then you are told which was which."),
-            element("div", { class: "two" }, ...arms), form, this.answers, this.votes, this.results));
+            this.setting, form, this.answers, this.votes, this.results));
     }
 
     #armFields(label, arm) {
@@ -65,8 +67,7 @@ export class Comparison {
                 arm.model = value;
                 changed();
             }, "model"),
-            element("div", { class: "columns" }, ...numberFields(FIELDS.slice(0, 2), arm, changed)),
-            element("div", { class: "columns" }, ...numberFields(FIELDS.slice(2), arm, changed)),
+            element("div", { class: "columns" }, ...numberFields(FIELDS, arm, changed, true)),
             textField("System prompt", arm.system ?? "", (text) => {
                 if (text.trim()) arm.system = text;
                 else delete arm.system;
@@ -89,6 +90,7 @@ export class Comparison {
         this.round = { question, sides, controller, isRunning: true };
         this.answers.replaceChildren(...sides.map(({ node }) => node));
         this.answers.hidden = false;
+        this.setting.open = false;
         this.#showVotes([element("button", { type: "button", onclick: () => controller.abort() }, "Stop")]);
         this.button.disabled = true;
         const { round } = this;

@@ -46,7 +46,8 @@ export function announce(text) {
     setTimeout(() => note.remove(), 2000);
 }
 
-/* Shows a dialog with this content; resolves to what the pressed button returns, or null when it was left. */
+/* Shows a dialog with this content; resolves to what the pressed button returns, or null when it was left. The last button
+ * is also that of the Enter key. */
 export function ask(title, content, buttons) {
     return new Promise((resolve) => {
         let answer = null;
@@ -57,6 +58,11 @@ export function ask(title, content, buttons) {
                     type: "button", class: button.class ?? "", autofocus: button.autofocus,
                     onclick: () => { answer = button.value(); dialog.close(); },
                 }, button.label))));
+        dialog.addEventListener("keydown", (event) => {
+            if (event.key !== "Enter" || event.target.tagName !== "INPUT" || event.isComposing) return;
+            event.preventDefault();
+            dialog.querySelector(".buttons button:last-child").click();
+        });
         dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
         document.body.append(dialog);
         dialog.showModal();

@@ -8,26 +8,30 @@ export const SAMPLING = [
     { name: "top_p", label: "Top p", min: 0, max: 1, step: 0.01, middle: 1, slides: true,
         note: "Draws among the most probable tokens that together have this probability." },
     { name: "top_k", label: "Top k", min: 0, max: 1000, step: 1 },
-    { name: "max_tokens", label: "Longest answer", unit: "tokens", min: 1, step: 1 },
-    { name: "repetition_penalty", label: "Repetition penalty", min: 0.5, max: 2, step: 0.01 },
-    { name: "frequency_penalty", label: "Frequency penalty", min: -2, max: 2, step: 0.1 },
-    { name: "presence_penalty", label: "Presence penalty", min: -2, max: 2, step: 0.1 },
+    { name: "max_tokens", label: "Longest answer", min: 1, step: 1 },
+    { name: "repetition_penalty", label: "Repetition", min: 0.5, max: 2, step: 0.01,
+        title: "Repetition penalty: over 1, what was said is less probable" },
+    { name: "frequency_penalty", label: "Frequency", min: -2, max: 2, step: 0.1,
+        title: "Frequency penalty: subtracted for each time a token was used" },
+    { name: "presence_penalty", label: "Presence", min: -2, max: 2, step: 0.1,
+        title: "Presence penalty: subtracted once for a token that was used" },
     { name: "seed", label: "Seed", min: 0, step: 1 },
 ];
 
 const byName = new Map(SAMPLING.map((field) => [field.name, field]));
 
-function named(label, unit) {
-    return element("span", { class: "name" }, label, unit ? element("span", { class: "unit" }, unit) : null);
+function named(label) {
+    return element("span", { class: "name" }, label);
 }
 
-function numberField(field, values, onchange) {
-    const { name, label, unit, min, max, step, middle, slides, note } = field;
+function numberField(field, values, onchange, isPlain) {
+    const { name, label, min, max, step, middle } = field;
+    const slides = field.slides && !isPlain, note = isPlain ? null : field.note;
     const number = element("input", { type: "number", inputmode: "decimal", placeholder: "default", step: "any",
-        "aria-label": label, "data-name": name, value: values[name]?.toString() ?? "" });
+        title: field.title, "aria-label": label, "data-name": name, value: values[name]?.toString() ?? "" });
     if (min !== undefined) number.min = min;
     if (max !== undefined) number.max = max;
-    const slider = slides && element("input", { type: "range", "aria-label": `${label}, slider`, min: String(min),
+    const slider = !slides ? null : element("input", { type: "range", "aria-label": `${label}, slider`, min: String(min),
         max: String(max), step: String(step), value: String(values[name] ?? middle), tabindex: "-1" });
     const take = (text) => {
         const value = text === "" ? NaN : Number(text);
@@ -43,14 +47,14 @@ function numberField(field, values, onchange) {
         number.value = slider.value;
         take(slider.value);
     });
-    return element("label", { class: "field" }, named(label, unit),
+    return element("label", { class: "field" }, named(label),
         slider ? element("span", { class: "pair" }, slider, number) : number,
         note ? element("span", { class: "note" }, note) : null);
 }
 
-/* Fields for these names of SAMPLING, which write into values. */
-export function numberFields(names, values, onchange) {
-    return names.map((name) => numberField(byName.get(name), values, onchange));
+/* Fields for these names of SAMPLING, which write into values; plain ones are numbers without slider and note. */
+export function numberFields(names, values, onchange, isPlain = false) {
+    return names.map((name) => numberField(byName.get(name), values, onchange, isPlain));
 }
 
 export function textField(label, value, onchange, { rows = 4, note, placeholder = "", name } = {}) {

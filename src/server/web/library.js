@@ -2,6 +2,29 @@
  * have the same face. */
 import { request } from "./api.js";
 
+const PORTION = 4 << 20; // characters of JSON in one request
+
+/* The document itself where it is short, else documents with some of its conversations each. */
+function* portions(document_) {
+    const { conversations, ...rest } = document_ ?? {};
+    if (!Array.isArray(conversations) || JSON.stringify(document_).length <= PORTION) {
+        yield document_;
+        return;
+    }
+    let part = [], length = 0;
+    for (const one of conversations) {
+        const itsLength = JSON.stringify(one).length;
+        if (part.length > 0 && length + itsLength > PORTION) {
+            yield { ...rest, votes: [], conversations: part };
+            part = [];
+            length = 0;
+        }
+        part.push(one);
+        length += itsLength;
+    }
+    yield { ...rest, conversations: part };
+}
+
 export class ServerLibrary {
     list({ words = "", skip = 0, limit = 50 }) {
         return request(`/api/conversations?${new URLSearchParams({ words, skip, limit })}`);
@@ -27,8 +50,15 @@ export class ServerLibrary {
     exported(id) {
         return request(id ? `/api/export?conversation=${id}` : "/api/export");
     }
-    imported(document_) {
-        return request("/api/import", { method: "POST", body: document_ });
+    /* In portions that a server takes; each of them is kept whole or not at all. */
+    async imported(document_) {
+        const sum = { ids: [], votes: 0 };
+        for (const portion of portions(document_)) {
+            const { ids, votes } = await request("/api/import", { method: "POST", body: portion });
+            sum.ids.push(...ids);
+            sum.votes += votes;
+        }
+        return sum;
     }
     vote(ballot) {
         return request("/api/votes", { method: "POST", body: ballot });

@@ -40,6 +40,9 @@ const marked = libraries && new libraries.Marked({
             return link(href, this.parser.parseInline(tokens));
         },
         checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+        listitem({ task, tokens }) {
+            return `<li${task ? ' class="task"' : ""}>${this.parser.parse(tokens)}</li>\n`;
+        },
         code,
     },
 });
@@ -63,7 +66,7 @@ function finish(fragment) {
 function fragmentOf(html) {
     return finish(libraries.purify.sanitize(html, {
         ALLOWED_TAGS: ELEMENTS, ALLOWED_ATTR: ATTRIBUTES, ALLOWED_URI_REGEXP: SAFE_ADDRESS, ALLOW_DATA_ATTR: false,
-        ALLOW_ARIA_ATTR: false, RETURN_DOM_FRAGMENT: true,
+        ALLOW_ARIA_ATTR: false, ADD_URI_SAFE_ATTR: ["align", "start"], RETURN_DOM_FRAGMENT: true,
     }));
 }
 

@@ -38,9 +38,10 @@ export class Panel {
             }, { rows: 6, placeholder: "How the assistant should behave", name: "system" }),
             element("hr"),
             ...numberFields(["temperature", "top_p"], parameters, changed),
-            element("div", { class: "columns" }, ...numberFields(
-                ["top_k", "max_tokens", "repetition_penalty", "seed", "frequency_penalty", "presence_penalty"],
-                parameters, changed)),
+            element("div", { class: "columns" }, ...numberFields(["top_k", "max_tokens"], parameters, changed)),
+            element("fieldset", {}, element("legend", {}, "Penalties"), element("div", { class: "columns three" },
+                ...numberFields(["repetition_penalty", "frequency_penalty", "presence_penalty"], parameters, changed))),
+            element("div", { class: "columns" }, ...numberFields(["seed"], parameters, changed)),
             textField("Stop words", (parameters.stop ?? []).join("\n"), (text) => {
                 const words = text.split("\n").filter(Boolean);
                 if (words.length > 0) parameters.stop = words;

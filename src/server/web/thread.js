@@ -26,7 +26,7 @@ class View {
         this.branches = element("span", { class: "branches" });
         this.acts = element("span", { class: "acts" });
         this.facts = element("span", { class: "facts" });
-        this.line = element("div", { class: "line" }, this.branches, this.acts, this.facts);
+        this.line = element("div", { class: "line" }, this.branches, this.facts, this.acts);
         this.node = element("article", { class: `message ${message.role}`, tabindex: "-1",
             "aria-label": message.role === "user" ? "You" : "Answer" }, this.text, this.failure, this.line);
         this.node.view = this;
@@ -100,9 +100,15 @@ export class Thread {
         this.conversation = null;
         this.severalModels = false;
         this.changed = new Set();
+        this.rest = 0; // milliseconds between two drawings of what grows
         this.follows = true; // whether what grows stays in sight
+        this.wasSeen = true;
+        this.top = 0;
         this.scroll.addEventListener("scroll", () => this.#onScroll(), { passive: true });
         byId("latest").addEventListener("click", () => this.toEnd());
+        const onSize = new ResizeObserver(() => this.#onSize());
+        onSize.observe(this.node);
+        onSize.observe(this.scroll);
     }
 
     /* Shows the path of a conversation; articles of messages that stay are kept. */
@@ -122,15 +128,20 @@ export class Thread {
         else this.#onScroll();
     }
 
-    /* The text of a message grew: drawn with the next frame. */
+    /* The text of a message grew: drawn with the next frame, or, where drawing takes long, after a while of rest. */
     grew(message) {
-        if (this.changed.size === 0) requestAnimationFrame(() => {
-            for (const { key } of this.changed) this.views.get(key)?.updateText();
-            this.changed.clear();
-            if (this.follows) this.toEnd();
-            else this.#onScroll();
-        });
+        if (this.changed.size === 0) setTimeout(() => requestAnimationFrame(() => this.#drawGrown()), this.rest);
         this.changed.add(message);
+    }
+
+    #drawGrown() {
+        const begin = performance.now();
+        for (const { key } of this.changed) this.views.get(key)?.updateText();
+        this.changed.clear();
+        if (this.follows) this.toEnd();
+        else this.#onScroll();
+        const took = performance.now() - begin;
+        this.rest = took > 8 ? Math.min(4 * took, 500) : 0;
     }
 
     toEnd() {
@@ -138,8 +149,18 @@ export class Thread {
         this.#onScroll();
     }
 
+    /* The window turned, or the thread is seen again: what was in sight stays there. */
+    #onSize() {
+        const isSeen = this.scroll.clientHeight > 0;
+        if (isSeen && this.follows) this.toEnd();
+        else if (isSeen && !this.wasSeen) this.scroll.scrollTop = this.top;
+        this.wasSeen = isSeen;
+    }
+
     #onScroll() {
         const { scrollTop, scrollHeight, clientHeight } = this.scroll;
+        if (clientHeight === 0) return;
+        this.top = scrollTop;
         this.follows = scrollHeight - scrollTop - clientHeight < 60;
         byId("latest").hidden = this.follows;
     }

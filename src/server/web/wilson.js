@@ -12,14 +12,16 @@ export function wilson(wins, n) {
     return { share, low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
 }
 
-/* In words, for a pair {a_wins, b_wins, ties, neither}; ties decide nothing. */
+/* In words, for a pair {a_wins, b_wins, ties, neither}, of which a stands at the left; ties decide nothing. */
 export function verdict({ a_wins: a, b_wins: b, ties, neither }) {
-    const n = a + b;
-    const { share, low, high } = wilson(b, n);
-    const percent = (value) => `${Math.round(value * 100)} %`;
-    const others = [[ties, "tie", "ties"], [neither, "neither", "neither"]]
-        .filter(([count]) => count > 0).map(([count, one, many]) => `, ${count} ${count === 1 ? one : many}`).join("");
-    if (n === 0) return `nothing decided yet${others}`;
-    const judgement = low > 0.5 ? "the right one is better" : high < 0.5 ? "the left one is better" : "not decided";
-    return `${a} : ${b}${others} · right wins ${percent(share)}, with 95 % confidence ${percent(low)} to ${percent(high)}: ${judgement}`;
+    const others = [[ties, ties === 1 ? "tie" : "ties"], [neither, "neither"]]
+        .filter(([count]) => count > 0).map(([count, word]) => `, ${count} ${word}`).join("");
+    if (a + b === 0) return `nothing decided yet${others}`;
+    if (a === b) return `${a} : ${b}${others} · even`;
+    const side = a > b ? "left" : "right";
+    const { share, low, high } = wilson(Math.max(a, b), a + b);
+    const percent = (value) => Math.round(value * 100);
+    const judgement = low > 0.5 ? `the ${side} one is better` : "too few votes to tell";
+    return `${a} : ${b}${others} · ${side} preferred in ${percent(share)} % `
+        + `(95 % interval ${percent(low)} to ${percent(high)} %) · ${judgement}`;
 }
