@@ -114,14 +114,16 @@ static char *usual_store_path(fal_error *err) {
     return path;
 }
 
-/* A store that nobody asked for by name is no reason not to serve. */
+/* A store that cannot be had is told here and by the page, but is no reason not to serve; a folder that is not there is,
+ * when somebody named it. */
 static fal_status open_store(fal_serving *s, fal_error *err) {
     const fal_serve_options *o = s->o;
     fal_error why = {.message = "no home folder"};
     if (o->without_store) return FAL_OK;
     s->store_path = o->store ? fal_copy_string(o->store, strlen(o->store)) : usual_store_path(&why);
     if (s->store_path && fal_store_open(&s->store, s->store_path, &why) == FAL_OK) return FAL_OK;
-    if (o->store) return fal_fail(err, why.status ? why.status : FAL_E_MEMORY, "%s", why.message);
+    if (o->store && why.status == FAL_E_NOT_FOUND)
+        return fal_fail(err, why.status, "--store: %s", why.message);
     fal_terminal_notice("the page keeps nothing: %s", why.message);
     s->store_why = fal_copy_string(why.message, strlen(why.message));
     return FAL_OK;

@@ -30,7 +30,8 @@ class Server:
         self.folder = tempfile.TemporaryDirectory()
         self.errors_path = pathlib.Path(self.folder.name) / "errors"
         self.errors = open(self.errors_path, "wb")
-        command = [FALCONER, "serve", "--port", port, "--no-store", "--verbose", *map(str, options)]
+        store = [] if "--store" in options else ["--no-store"]
+        command = [FALCONER, "serve", "--port", port, *store, "--verbose", *map(str, options)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, stdin=subprocess.DEVNULL,
                                         env={**os.environ, **(environment or {})})
         line = self.process.stdout.readline().decode()

@@ -65,7 +65,7 @@ function reply({ messages, temperature }) {
     const asked = messages.at(-1).content;
     if (asked.includes("hostile")) return { text: HOSTILE, pause: 2 };
     if (asked.includes("markdown")) return { text: MARKDOWN, pause: 2 };
-    if (asked.includes("long")) return { text: "The falcon circles once more. ".repeat(100), pause: 15 };
+    if (asked.includes("long")) return { text: "The falcon circles once more. ".repeat(2000), pause: 15 };
     if (asked.includes("refused")) return { refusal: [400, "the prompt has 9000 tokens, the context 2048"] };
     if (asked.includes("busy")) return { refusal: [429, "the queue is full"] };
     if (asked.includes("break")) return { text: "This will not", pause: 2, breaks: true };

@@ -35,10 +35,11 @@ async function serve(...options) {
 
 /* A fresh window; whatever it asks of others than its server is written down. */
 async function open(url, options = {}) {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 820 }, colorScheme: "light", ...options });
+    const context = await browser.newContext({ viewport: { width: 1280, height: 820 }, colorScheme: "light",
+        reducedMotion: "reduce", ...options });
     const opened = await context.newPage();
     opened.faults = [];
-    opened.setDefaultTimeout(10000);
+    opened.setDefaultTimeout(30000);
     opened.on("pageerror", (error) => opened.faults.push(error.message));
     opened.on("console", (message) => {
         if (/Content Security Policy|TrustedHTML|violat/i.test(message.text())) opened.faults.push(message.text());
@@ -165,9 +166,11 @@ test("another conversation while one is answered", async () => {
     await page.fill("#prompt", "a long tale of two windows");
     await page.press("#prompt", "Enter");
     await page.waitForFunction(() => document.querySelector(".assistant .text")?.textContent.length > 60);
+    await page.waitForURL(/#\/c\/\d+$/);
     const running = idIn();
     await fresh();
     await say("meanwhile");
+    await page.waitForURL((url) => !url.hash.endsWith(`/${running}`));
     assert.equal((await texts()).length, 2);
     await page.click(`#conversations li[data-id="${running}"] a`);
     await page.waitForSelector("#stop:not([hidden])");
