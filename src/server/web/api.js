@@ -36,6 +36,10 @@ function askForKey() {
     return asking;
 }
 
+function sentence(text) {
+    return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
+}
+
 async function refusal(response) {
     let message = `${response.status} ${response.statusText}`.trim();
     try {
@@ -43,6 +47,7 @@ async function refusal(response) {
         message = body?.error?.message ?? (typeof body?.error === "string" ? body.error : message);
     } catch { /* no JSON: the status has to do */ }
     const retryAfter = Number(response.headers.get("Retry-After")) || 0;
+    message = sentence(message);
     if (response.status === 429 && retryAfter > 0) message += ` Try again in ${retryAfter} s.`;
     return new Refusal(message, response.status, retryAfter);
 }

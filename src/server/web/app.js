@@ -168,7 +168,7 @@ async function start() {
     const panel = new Panel(chat, { keepsNothing: !store.keeps, version });
     chat.thread.welcome = store.keeps ? "Conversations are kept on this server."
         : "This server keeps nothing: what is said here is gone when the window is closed.";
-    if (store.why) showBanner(`Conversations are not kept: ${store.why}`);
+    if (store.why) showBanner(`Conversations are not kept: ${store.why}.`);
 
     function update() {
         const { conversation, isRunning } = chat;

@@ -75,7 +75,9 @@ export class Keeper {
 
     /* True if it is a message that was not kept before. */
     async #flushMessage(conversation, message) {
-        const { text, role, created, parent } = message;
+        const { text, role, created } = message;
+        let { parent } = message;
+        while (parent && !parent.id) parent = parent.parent; // an answer that failed without a word is not kept
         const parameters = JSON.stringify(message.parameters);
         if (message.id && message.kept?.text === text && message.kept.parameters === parameters) return false;
         if (message.id) {

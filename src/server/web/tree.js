@@ -71,10 +71,10 @@ export class Conversation {
         if (this.leaf === message) this.leaf = message.parent;
     }
 
-    /* What the model is told before it answers after `end`. */
+    /* What the model is told before it answers after `end`; answers that failed without a word are left out. */
     prompt(end = this.leaf) {
         const system = this.system.trim() ? [{ role: "system", content: this.system }] : [];
-        return [...system, ...this.path(end).map(({ role, text }) => ({ role, content: text }))];
+        return [...system, ...this.path(end).filter(({ text }) => text).map(({ role, text }) => ({ role, content: text }))];
     }
 }
 

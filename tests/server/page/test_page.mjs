@@ -257,15 +257,20 @@ test("system prompt and sampling belong to a conversation", async () => {
 test("refusals are told, and one can go on", async () => {
     await fresh();
     await say("refused");
-    assert.match(await page.textContent(".failure:visible"), /the prompt has 9000 tokens, the context 2048/);
+    assert.match(await page.textContent(".failure:visible"), /^The prompt has 9000 tokens, the context 2048\.$/);
     await say("busy?");
-    assert.match(await page.textContent(".failure:visible >> nth=1"), /queue is full.*Try again in 3 s/);
+    assert.match(await page.textContent(".failure:visible >> nth=1"), /^The queue is full\. Try again in 3 s\.$/);
     await say("break it");
     assert.match(await page.textContent(".failure:visible >> nth=2"), /broke off/);
     assert.equal((await texts()).at(-1), "This will not");
     await shoot("failures");
     await say("and now?");
     assert.match((await texts()).at(-1), /I heard “and now\?”/);
+    assert.deepEqual(server.asked.at(-1).messages.map(({ content }) => content),
+        ["refused", "busy?", "break it", "This will not", "and now?"]);
+    await eventually("the path is kept as one", async () => (await kept(`/api/conversations/${idIn()}`)).messages.length === 6);
+    const { messages } = await kept(`/api/conversations/${idIn()}`);
+    for (let i = 1; i < 6; i++) assert.equal(messages[i].parent, messages[i - 1].id);
 });
 
 test("a store that fails: said, nothing lost, tried again", async () => {
@@ -273,7 +278,7 @@ test("a store that fails: said, nothing lost, tried again", async () => {
     server.fails["POST /api/conversations"] = 500;
     await say("keep this");
     await page.waitForSelector("#banner:not([hidden])");
-    assert.match(await page.textContent("#banner"), /Not kept: the store: database or disk is full/);
+    assert.match(await page.textContent("#banner"), /Not kept: The store: database or disk is full/);
     await say("and this");
     assert.equal((await texts()).length, 4);
     await shoot("not-kept");
@@ -346,7 +351,7 @@ test("export and import", async () => {
     assert.ok(JSON.parse(fs.readFileSync(file, "utf8")).conversations.length > 5);
     fs.writeFileSync(file, "{\"format\": \"else\"}");
     await page.setInputFiles("#import-file", file);
-    await page.waitForSelector("#notices >> text=format");
+    await page.waitForSelector("#notices >> text=/is not.*falconer conversations/");
 });
 
 /* ---- hostile texts ---- */

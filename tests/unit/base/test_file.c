@@ -245,6 +245,27 @@ static void a_full_disk_leaves_the_former_file(void **state) {
     assert_int_equal(count_entries(), 1);
 }
 
+static void a_private_file_is_its_owners(void **state) {
+    (void)state;
+    fal_error err = {0};
+    mode_t mask = umask(0);
+    CHECK_OK(fal_file_make_private(path, &err), &err);
+    umask(mask);
+    struct stat facts;
+    assert_int_equal(stat(path, &facts), 0);
+    assert_int_equal(facts.st_mode & 0777, 0600);
+    /* What is there stays as it is. */
+    put(path, "former", 6);
+    assert_int_equal(chmod(path, 0644), 0);
+    CHECK_OK(fal_file_make_private(path, &err), &err);
+    expect_content(path, "former");
+    assert_int_equal(stat(path, &facts), 0);
+    assert_int_equal(facts.st_mode & 0777, 0644);
+    char missing[160];
+    snprintf(missing, sizeof missing, "%s/no/file", folder);
+    CHECK_STATUS(fal_file_make_private(missing, &err), FAL_E_NOT_FOUND, &err, missing);
+}
+
 static void outputs_that_cannot_be(void **state) {
     (void)state;
     fal_output *o;
@@ -327,6 +348,7 @@ int main(void) {
         cmocka_unit_test_teardown(discarding_leaves_the_former_file, empty_folder),
         cmocka_unit_test_teardown(a_killed_writer_leaves_the_former_file, empty_folder),
         cmocka_unit_test_teardown(a_full_disk_leaves_the_former_file, empty_folder),
+        cmocka_unit_test_teardown(a_private_file_is_its_owners, empty_folder),
         cmocka_unit_test_teardown(outputs_that_cannot_be, empty_folder),
         cmocka_unit_test_teardown(outputs_follow_links, empty_folder),
         cmocka_unit_test(paths),
