@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "server/http_private.h"
+#include "server/json_body.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -102,51 +103,10 @@ const char *fal_exchange_segment(const fal_exchange *x, const char *name) {
     return text ? text : "";
 }
 
-/* How deeply brackets are nested, strings apart. Parsers recurse, so depth is bounded before one runs. */
-static int depth_of(const char *text, size_t length) {
-    int depth = 0, most = 0;
-    bool is_inside = false;
-    for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        if (is_inside) {
-            if (c == '\\') i++;
-            if (c == '"') is_inside = false;
-        } else if (c == '"') {
-            is_inside = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > most) most = depth;
-        } else if (c == '}' || c == ']') {
-            depth--;
-        }
-    }
-    return most;
-}
-
 fal_status fal_exchange_json(const fal_exchange *x, json_t **out, fal_error *err) {
-    enum {
-        MAX_DEPTH = 128
-    };
-
     size_t length = 0;
     const char *text = fal_exchange_body(x, &length);
-    json_error_t why;
-    *out = NULL;
-    int depth = depth_of(text, length);
-    if (depth > MAX_DEPTH)
-        return fal_fail(err, FAL_E_ARGUMENT, "the body's JSON is %d levels deep, at most %d", depth,
-                        MAX_DEPTH);
-    json_t *value = json_loadb(text, length, 0, &why);
-    if (!value && json_error_code(&why) == json_error_out_of_memory)
-        return fal_fail_memory(err, length);
-    if (!value)
-        return fal_fail(err, FAL_E_ARGUMENT, "the body is not JSON: line %d, column %d: %s",
-                        why.line, why.column, why.text);
-    if (!json_is_object(value)) {
-        json_decref(value);
-        return fal_fail(err, FAL_E_ARGUMENT, "the body is JSON, but no object");
-    }
-    *out = value;
-    return FAL_OK;
+    return fal_json_body_read(out, text, length, err);
 }
 
 /* ---- one answer ---- */

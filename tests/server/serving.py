@@ -31,7 +31,8 @@ class Server:
         self.errors_path = pathlib.Path(self.folder.name) / "errors"
         self.errors = open(self.errors_path, "wb")
         store = [] if "--store" in options else ["--no-store"]
-        command = [FALCONER, "serve", "--port", port, *store, "--verbose", *map(str, options)]
+        # One thread: threads that wait for each other on a busy machine are slower than one.
+        command = [FALCONER, "serve", "--port", port, *store, "--verbose", "--threads", "1", *map(str, options)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, stdin=subprocess.DEVNULL,
                                         env={**os.environ, **(environment or {})})
         line = self.process.stdout.readline().decode()
@@ -44,8 +45,12 @@ class Server:
         self.errors.flush()
         return self.errors_path.read_text(errors="replace")
 
-    def dial(self):
-        s = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+    def dial(self, receives=None):
+        s = socket.socket()
+        s.settimeout(PATIENCE)
+        if receives:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+        s.connect(("127.0.0.1", self.port))
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 

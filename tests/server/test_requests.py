@@ -84,4 +84,25 @@ def test_pipelined():
             check(hear(s).count(b"HTTP/1.1 200 OK") == 21, "not all were answered")
 
 
-run([test_codes, test_malformed, test_two_lengths_are_no_two_requests, test_pipelined])
+def test_bodies():
+    """What a body must be: JSON, called so, one object, UTF-8, not too deep; told in the dialect of the path."""
+    bodies = ((b"", 400), (b"{", 400), (b"[]", 400), (b"null", 400), (b'{"prompt": "a"} x', 400), (b'{"prompt": "\xff"}', 400),
+              (b'{"prompt": "\\ud800"}', 400), (b'{"prompt": "a\\u0000b"}', 400), (b"{" * 100000, 400),
+              (b'{"prompt": ' + b"[" * 200 + b"]" * 200 + b"}", 400), (b'{"prompt": "a", "max_tokens": 1e999}', 400),
+              (b'{"prompt": "a", "max_tokens": 1}' + b" " * 100000, 200), (b"\xef\xbb\xbf{}", 400), (bytes(1000), 400))
+    with serving() as server:
+        for body, code in bodies:
+            got, _, text = server.ask("POST", "/v1/completions", body, JSON)
+            check(got == code, body[:50], got, text)
+            check(code == 200 or json.loads(text)["error"]["message"], text)
+            if code != 200:
+                check(server.ask("POST", "/v1/messages", body, JSON)[0] == 400, "anthropic", body[:50])
+                check(server.ask("POST", "/generate", body, JSON)[0] == 422, "tgi", body[:50])
+        for kind, code in (("text/plain", 415), ("application/x-www-form-urlencoded", 415), ("application/jsonx", 415),
+                           ("Application/JSON; charset=utf-8", 200)):
+            got, _, text = server.ask("POST", "/v1/completions", b'{"prompt": "a", "max_tokens": 1}', {"Content-Type": kind})
+            check(got == code, kind, got, text)
+        check("prompt" not in server.said(), "a body in the log")
+
+
+run([test_codes, test_bodies, test_malformed, test_two_lengths_are_no_two_requests, test_pipelined])
