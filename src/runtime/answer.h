@@ -5,11 +5,17 @@
 
 #include <falconer/generate.h>
 
+#include "text/grammar.h"
+
 typedef struct fal_answer fal_answer;
 
-/* how is borrowed until close. Fails: ARGUMENT (an option), MEMORY. */
+/* how and grammar are borrowed until close.
+ *
+ *   grammar  what the answer has to look like; NULL: anything may be said
+ *   Fails: ARGUMENT (an option), MEMORY. */
 fal_status fal_answer_open(fal_answer **out, const fal_model *model,
-                           const fal_generate_options *how, fal_error *err);
+                           const fal_generate_options *how, const fal_grammar *grammar,
+                           fal_error *err);
 void fal_answer_close(fal_answer *a);
 
 /* Tells the penalties of the timeline that the answer follows, if they are to count it. */
@@ -20,7 +26,7 @@ void fal_answer_follow(fal_answer *a, const int32_t *tokens, size_t count);
  *   logits    [n_vocab] f32, unchanged
  *   has_room  whether the timeline can take the token
  *   piece     its text is borrowed until the next call
- *   Fails: MEMORY. */
+ *   Fails: MEMORY; of a grammar: UNSUPPORTED (the vocabulary cannot go on), LIMIT. */
 fal_status fal_answer_draw(fal_answer *a, const float *logits, bool has_room, fal_piece *piece,
                            fal_error *err);
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "base/fail.h"
+#include "model/forward.h"
 #include "server/engine_private.h"
 
 #include <signal.h>
@@ -18,8 +19,11 @@ enum {
     DEFAULT_BATCH = 512,
     DEFAULT_PAUSE_S = 60,
     DEFAULT_STEP_S = 60,
+    MOST_CACHE_BYTES = 1 << 30,
     LOOKS_PER_SECOND = 4 /* at paused jobs and bounds of time, when nothing else happens */
 };
+
+static const uint64_t default_disk_bytes = (uint64_t)4 << 30;
 
 /* ---- lists ---- */
 
@@ -67,11 +71,9 @@ static void sleep_locked(fal_engine *e) {
 static void end_all(fal_engine *e) {
     for (fal_job_list *list = &e->waiting; list; list = list == &e->waiting ? &e->running : NULL) {
         while (list->first) {
-            fal_job *job = list->first;
             fal_error failure;
-            fal_job_list_remove(list, job);
             fal_fail(&failure, FAL_E_CANCELLED, "the server is shutting down");
-            fal_engine_end_job(e, job, FAL_E_CANCELLED, &failure);
+            fal_engine_end_job(e, list->first, &failure);
         }
     }
 }
@@ -138,6 +140,9 @@ static fal_status resolve_options(fal_engine *e, fal_error *err) {
                         o->n_context);
     e->n_context = (size_t)(o->n_context ? o->n_context : info->n_context);
     e->n_vocab = (size_t)info->n_vocab;
+    e->d_model = (size_t)info->d_model;
+    /* With a dynamic context method the cells of a beginning depend on what followed it. */
+    e->shares = !fal_model_has_dynamic_rope(e->model);
     if (!o->n_waiting) o->n_waiting = DEFAULT_WAITING;
     if (!o->n_batch) o->n_batch = DEFAULT_BATCH;
     if (!o->max_pause_s) o->max_pause_s = DEFAULT_PAUSE_S;
@@ -147,16 +152,50 @@ static fal_status resolve_options(fal_engine *e, fal_error *err) {
     return FAL_OK;
 }
 
+static fal_status make_arrays(fal_engine *e, fal_error *err) {
+    size_t n = (size_t)e->how.n_parallel;
+    e->parts = fal_alloc(n, sizeof *e->parts);
+    e->partners = fal_alloc(n, sizeof(fal_job_answer *));
+    e->feeding = fal_alloc(n, sizeof(fal_job_answer *));
+    return e->parts && e->partners && e->feeding ? FAL_OK
+                                                 : fal_fail_memory(err, n * sizeof *e->parts);
+}
+
+static void wake(void *engine) {
+    fal_engine_wake(engine);
+}
+
+static fal_status open_shelf(fal_engine *e, fal_error *err) {
+    if (e->how.without_cache || !e->shares) return FAL_OK;
+    uint64_t bytes = e->how.cache_bytes, eighth = fal_available_memory() / 8;
+    if (!bytes) bytes = eighth < MOST_CACHE_BYTES ? eighth : MOST_CACHE_BYTES;
+    const fal_shelf_options o = {.batch = e->batch,
+                                 .kv_type = e->how.kv_type,
+                                 .memory_bytes = bytes,
+                                 .folder = e->how.cache_dir,
+                                 .disk_bytes =
+                                     e->how.disk_bytes ? e->how.disk_bytes : default_disk_bytes,
+                                 .log = e->how.log,
+                                 .on_news = wake,
+                                 .user = e};
+    FAL_TRY(fal_shelf_open(&e->shelf, &o, fal_places_at(e->places, 0)->session, err));
+    fal_places_use(e->places, e->shelf);
+    return FAL_OK;
+}
+
 static fal_status open_parts(fal_engine *e, fal_error *err) {
     FAL_TRY(resolve_options(e, err));
     e->state.n_parallel = (size_t)e->how.n_parallel;
     e->state.max_waiting = (size_t)e->how.n_waiting;
-    e->places = fal_alloc((size_t)e->how.n_parallel, sizeof *e->places);
-    if (!e->places) return fal_fail_memory(err, (size_t)e->how.n_parallel * sizeof *e->places);
-    /* The first place now, so that a wrong option or too little memory is told at once. */
-    fal_session_options o = {
-        .n_context = (int)e->n_context, .kv_type = e->how.kv_type, .n_batch = e->how.n_batch};
-    FAL_TRY(fal_session_open(&e->places[0].session, e->model, &o, err));
+    FAL_TRY(make_arrays(e, err));
+    FAL_TRY(fal_batch_open(&e->batch, e->model, e->how.n_batch, err));
+    const fal_places_options o = {.batch = e->batch,
+                                  .n_places = e->how.n_parallel,
+                                  .n_context = (int)e->n_context,
+                                  .kv_type = e->how.kv_type};
+    FAL_TRY(fal_places_open(&e->places, &o, err));
+    FAL_TRY(open_shelf(e, err));
+    fal_engine_publish(e);
     return start_thread(e, err);
 }
 
@@ -208,9 +247,12 @@ void fal_engine_close(fal_engine *e) {
     pthread_cond_signal(&e->work);
     pthread_mutex_unlock(&e->lock);
     if (e->has_thread) pthread_join(e->thread, NULL);
-    for (int i = 0; e->places && i < e->how.n_parallel; i++)
-        fal_session_close(e->places[i].session);
-    fal_free(e->places);
+    fal_places_close(e->places);
+    fal_shelf_close(e->shelf);
+    fal_batch_close(e->batch);
+    fal_free(e->feeding);
+    fal_free(e->partners);
+    fal_free(e->parts);
     pthread_cond_destroy(&e->ended);
     pthread_cond_destroy(&e->work);
     pthread_mutex_destroy(&e->lock);
@@ -259,21 +301,6 @@ fal_status fal_engine_enqueue(fal_engine *e, fal_job *job, fal_error *err) {
 void fal_engine_wake(fal_engine *e) {
     pthread_mutex_lock(&e->lock);
     wake_locked(e);
-    pthread_mutex_unlock(&e->lock);
-}
-
-void fal_engine_end_job(fal_engine *e, fal_job *job, fal_status status, const fal_error *failure) {
-    pthread_mutex_lock(&e->lock);
-    if (!job->is_admitted) e->n_unplaced--;
-    uint64_t *counter = status == FAL_OK            ? &e->state.jobs_done
-                        : status == FAL_E_CANCELLED ? &e->state.jobs_cancelled
-                                                    : &e->state.jobs_failed;
-    ++*counter;
-    pthread_mutex_unlock(&e->lock);
-    fal_job_end(job, status, failure);
-    pthread_mutex_lock(&e->lock);
-    e->n_jobs--;
-    pthread_cond_broadcast(&e->ended);
     pthread_mutex_unlock(&e->lock);
 }
 

@@ -5,31 +5,30 @@
 #include "server/engine.h"
 #include "server/job_private.h"
 
-/* A timeline that an answer can be computed on. */
-typedef struct fal_place {
-    fal_session *session;   /* NULL: not opened yet */
-    fal_job_answer *holder; /* NULL: idle */
-} fal_place;
-
 /* A list of jobs in the order of their arrival, linked by next. */
 typedef struct fal_job_list {
     fal_job *first;
-    fal_job **end; /* where the next one goes; NULL: &first */
+    fal_job **end; /* where the next one goes; meaningless while it is empty */
 } fal_job_list;
 
 struct fal_engine {
     fal_model *model;
     fal_engine_options how; /* defaults resolved */
-    size_t n_context, n_vocab;
+    size_t n_context, n_vocab, d_model;
+    bool shares; /* what one prompt's timeline holds may serve another */
     pthread_t thread;
     bool has_thread;
 
     /* The computing thread's. */
-    fal_job_list waiting;     /* jobs of which an answer has no place yet */
-    fal_job_list running;     /* jobs all whose answers have had a place */
-    fal_place *places;        /* [n_parallel] */
-    size_t n_taken;           /* places that are held */
-    double seconds_per_token; /* measured; 0: not yet */
+    fal_batch *batch;
+    fal_shelf *shelf; /* NULL: nothing outlasts an answer */
+    fal_places *places;
+    fal_job_list waiting;      /* jobs of which an answer has no place yet */
+    fal_job_list running;      /* jobs all whose answers have had a place */
+    fal_batch_part *parts;     /* [n_parallel] of the step at hand */
+    fal_job_answer **partners; /* [n_parallel] whose parts these are */
+    fal_job_answer **feeding;  /* [n_parallel] whose prompts are under way */
+    double seconds_per_token;  /* measured; 0: not yet */
 
     /* Protects what follows; held for a few instructions only, never across a callback. */
     pthread_mutex_t lock;
@@ -52,19 +51,31 @@ fal_status fal_engine_enqueue(fal_engine *e, fal_job *job, fal_error *err);
 /* Makes the computing thread look at what has changed. Any thread. */
 void fal_engine_wake(fal_engine *e);
 
-/* Counts the end of a job that has left all lists, and ends it. */
-void fal_engine_end_job(fal_engine *e, fal_job *job, fal_status status, const fal_error *failure);
-
 /* ---- lists ---- */
 
 /* At the end; and from wherever it stands, if it is in this list. */
 void fal_job_list_add(fal_job_list *list, fal_job *job);
 void fal_job_list_remove(fal_job_list *list, fal_job *job);
 
-/* ---- one round of the computing thread (round.c) ---- */
+/* ---- the computing thread (round.c) ---- */
 
 /* Ends what is cancelled or late, gives places to answers, computes a step, hands out what was drawn. False: there was
  * nothing to compute. */
 bool fal_engine_round(fal_engine *e);
+
+/* Lets everybody see how places and shelf stand. */
+void fal_engine_publish(fal_engine *e);
+
+/* Ends a job with all of its answers; it may be gone afterwards. failure NULL: all went well. */
+void fal_engine_end_job(fal_engine *e, fal_job *job, const fal_error *failure);
+
+/* An answer needs no more computing: its place becomes idle. */
+void fal_engine_leave_place(fal_engine *e, fal_job_answer *a);
+
+/* ---- one step (step.c) ---- */
+
+/* Computes one step for all answers that have a place and do not pause, and hands out what was drawn. Ends jobs that are
+ * over or fail. False: there was nothing to compute. */
+bool fal_engine_step(fal_engine *e, double now);
 
 #endif

@@ -56,7 +56,7 @@ static fal_status check_options(const fal_job_options *o, fal_error *err) {
  * context; at most half of it. */
 static size_t count_dropped(const fal_engine *e, const fal_job_options *o) {
     size_t n_context = fal_engine_n_context(e);
-    if (o->n_prompt <= n_context || o->wants_embedding)
+    if (o->n_prompt <= n_context || o->wants_embedding || o->wants_no_answer)
         return o->n_prompt <= n_context ? 0 : o->n_prompt - n_context;
     size_t room = o->max_new_tokens > 0 ? (size_t)o->max_new_tokens : n_context / 4;
     if (room > n_context / 2) room = n_context / 2;
@@ -129,7 +129,7 @@ static fal_status make_room(fal_job *job, fal_error *err) {
 }
 
 static fal_status make_answers(fal_job *job, const fal_job_options *o, fal_error *err) {
-    int n = o->n_answers == 0 || o->wants_embedding ? 1 : o->n_answers;
+    int n = o->n_answers == 0 || fal_job_has_no_answer(job) ? 1 : o->n_answers;
     job->n_answers = n;
     job->answers = fal_alloc((size_t)n, sizeof *job->answers);
     if (!job->answers) return fal_fail_memory(err, (size_t)n * sizeof *job->answers);
@@ -158,6 +158,8 @@ static void free_job(fal_job *job) {
     pthread_cond_destroy(&job->called_back);
     pthread_mutex_destroy(&job->events_lock);
     fal_free(job->answers);
+    fal_free(job->rows);
+    fal_free(job->hidden_sum);
     fal_free(job->embedding);
     fal_free(job->prompt_top_ids);
     fal_free(job->prompt_top_values);

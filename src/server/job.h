@@ -27,6 +27,7 @@ typedef struct fal_job_options {
     int n_top; /* most probable tokens told beside each of these; 0: none */
     bool wants_prompt_log_probabilities; /* of the prompt's tokens, and n_top beside them */
     bool wants_embedding;                /* of the prompt; no answer is drawn */
+    bool wants_no_answer;                /* only what the prompt tells; no answer is drawn */
     bool
         truncate; /* a prompt too long loses its beginning, so that an answer has room; else it is refused */
     double max_seconds; /* from start to the end; then it fails (CANCELLED). 0: no bound */

@@ -4,18 +4,17 @@
 
 #include "runtime/answer.h"
 #include "server/job.h"
+#include "server/places.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-struct fal_place;
 
 /* One answer of a job; the computing thread's. */
 typedef struct fal_job_answer {
     fal_job *job;
     int index;
     bool is_over;
-    struct fal_place *place; /* where it is computed; NULL: it waits, or is over */
+    fal_place *place; /* where it is computed; NULL: it waits, or is over */
     fal_generate_options how;
     fal_answer *answer; /* NULL before it has a place */
     size_t n_fed;       /* tokens of the prompt in its timeline */
@@ -28,6 +27,10 @@ typedef struct fal_job_records {
     char *bytes;
     size_t length, capacity;
 } fal_job_records;
+
+enum {
+    FAL_JOB_ROWS = 32 /* most tokens of a prompt in one step when each of them is looked at */
+};
 
 struct fal_job {
     /* Constant from the start on. */
@@ -46,7 +49,11 @@ struct fal_job {
     fal_job_answer *answers; /* [n_answers], at least one: the first one computes the prompt */
     int n_placed, n_over;    /* answers that hold a place; answers that are over */
     bool is_admitted, is_prompt_done, has_news;
+    bool is_fetching, has_fetched; /* a timeline from disk */
     size_t n_cached;
+    float *
+        rows; /* of one step: logits [FAL_JOB_ROWS, n_vocab] or hidden states [FAL_JOB_ROWS, d_model]; or NULL */
+    double *hidden_sum;               /* [d_model] or NULL */
     double paused_at;                 /* 0: it is not paused */
     double *prompt_log_probabilities; /* [n_prompt] or NULL */
     double *prompt_top_values;        /* [n_prompt, n_top] or NULL */
@@ -82,6 +89,16 @@ bool fal_job_is_full(fal_job *job);
 
 /* Calls on_event if the consumer does not know yet that events wait. */
 void fal_job_tell(fal_job *job);
+
+/* Whether each token of the prompt is looked at, so that all of it has to be computed. */
+static inline bool fal_job_looks_at_prompt(const fal_job *job) {
+    return job->how.wants_embedding || job->how.wants_prompt_log_probabilities;
+}
+
+/* Whether nothing is drawn. */
+static inline bool fal_job_has_no_answer(const fal_job *job) {
+    return job->how.wants_embedding || job->how.wants_no_answer;
+}
 
 /* The last event: status OK or why it failed. Gives the job up: it may be gone afterwards. */
 void fal_job_end(fal_job *job, fal_status status, const fal_error *failure);

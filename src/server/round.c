@@ -1,35 +1,45 @@
-/* One round of the computing thread: what is cancelled or late ends, answers get places, one step is computed for all of
- * them, and what was drawn is handed out. */
+/* One round of the computing thread: what is cancelled or late ends, answers get places, one step is computed. */
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "base/fail.h"
-#include "runtime/session_watch.h"
 #include "server/engine_private.h"
 
-#include <string.h>
+/* ---- the end ---- */
 
-/* ---- answers and their places ---- */
-
-static void leave_place(fal_engine *e, fal_job_answer *a) {
+void fal_engine_leave_place(fal_engine *e, fal_job_answer *a) {
     if (!a->place) return;
-    fal_session_rewind(a->place->session, 0);
-    a->place->holder = NULL;
+    fal_places_give(e->places, a->place);
     a->place = NULL;
     a->job->n_placed--;
-    e->n_taken--;
 }
 
-/* Ends a job that stands in one of the lists, with all of its answers. */
-static void end_job(fal_engine *e, fal_job *job, fal_status status, const fal_error *failure) {
+static size_t n_held(const fal_engine *e) {
+    return (size_t)(fal_places_count(e->places) - fal_places_n_idle(e->places));
+}
+
+static void count_end(fal_engine *e, const fal_job *job, fal_status status) {
+    pthread_mutex_lock(&e->lock);
+    if (!job->is_admitted) e->n_unplaced--;
+    uint64_t *counter = status == FAL_OK            ? &e->state.jobs_done
+                        : status == FAL_E_CANCELLED ? &e->state.jobs_cancelled
+                                                    : &e->state.jobs_failed;
+    ++*counter;
+    pthread_mutex_unlock(&e->lock);
+}
+
+void fal_engine_end_job(fal_engine *e, fal_job *job, const fal_error *failure) {
     for (int i = 0; i < job->n_answers; i++)
-        leave_place(e, &job->answers[i]);
+        fal_engine_leave_place(e, &job->answers[i]);
     fal_job_list_remove(&e->waiting, job);
     fal_job_list_remove(&e->running, job);
-    fal_engine_end_job(e, job, status, failure);
-}
-
-static void fail_job(fal_engine *e, fal_job *job, const fal_error *failure) {
-    end_job(e, job, failure->status, failure);
+    count_end(e, job, failure ? failure->status : FAL_OK);
+    fal_job_end(job, failure ? failure->status : FAL_OK, failure);
+    /* Only now: who waits for the end of all jobs finds their last events. */
+    pthread_mutex_lock(&e->lock);
+    e->n_jobs--;
+    e->state.n_running = n_held(e);
+    pthread_cond_broadcast(&e->ended);
+    pthread_mutex_unlock(&e->lock);
 }
 
 /* Why the job must not go on; OK: it may. */
@@ -49,24 +59,18 @@ static void end_hopeless(fal_engine *e, const fal_job_list *list, double now) {
     for (fal_job *job = list->first, *next; job; job = next) {
         fal_error failure;
         next = job->next;
-        if (judge_job(e, job, now, &failure) != FAL_OK) fail_job(e, job, &failure);
+        if (judge_job(e, job, now, &failure) != FAL_OK) fal_engine_end_job(e, job, &failure);
     }
 }
 
 /* ---- places ---- */
 
-static fal_place *find_idle(fal_engine *e) {
-    for (int i = 0; i < e->how.n_parallel; i++) {
-        if (!e->places[i].holder) return &e->places[i];
-    }
-    return NULL;
-}
-
-/* The job whose next answer is to get a place: of those that can use one, the one that holds fewest, then the oldest. */
+/* The job whose next answer is to get a place: of those that can use one, the one that holds fewest, then the oldest. So
+ * nobody waits for all the answers of somebody else. */
 static fal_job *choose_job(const fal_engine *e) {
     fal_job *best = NULL;
     for (fal_job *job = e->waiting.first; job; job = job->next) {
-        bool can = !job->is_admitted || job->is_prompt_done;
+        bool can = (!job->is_admitted || job->is_prompt_done) && !job->is_fetching;
         if (can && (!best || job->n_placed < best->n_placed)) best = job;
     }
     return best;
@@ -80,46 +84,83 @@ static fal_job_answer *unplaced_answer(fal_job *job) {
     return NULL;
 }
 
-static fal_status open_place(fal_engine *e, fal_place *place, fal_error *err) {
-    if (place->session) return FAL_OK;
-    fal_session_options o = {
-        .n_context = (int)e->n_context, .kv_type = e->how.kv_type, .n_batch = e->how.n_batch};
-    return fal_session_open(&place->session, e->model, &o, err);
+/* The last token is always computed: its logits are needed. What looks at each token computes all, the first time. */
+static size_t most_reused(const fal_engine *e, const fal_job *job) {
+    bool is_all_needed = !job->is_prompt_done && fal_job_looks_at_prompt(job);
+    return is_all_needed || !e->shares ? 0 : job->n_prompt - 1;
 }
 
-static fal_status take_place(fal_engine *e, fal_place *place, fal_job_answer *a, fal_error *err) {
-    FAL_TRY(open_place(e, place, err));
-    FAL_TRY(fal_answer_open(&a->answer, e->model, &a->how, err));
-    fal_answer_follow(a->answer, a->job->prompt, a->job->n_prompt);
-    fal_session_rewind(place->session, 0);
-    a->n_fed = 0;
-    a->place = place;
-    place->holder = a;
-    a->job->n_placed++;
-    e->n_taken++;
+/* Whether the job waits for a timeline from disk. */
+static bool must_fetch(fal_engine *e, fal_job *job) {
+    size_t most = most_reused(e, job);
+    if (!e->shelf || job->is_prompt_done || most == 0) return false;
+    size_t n_known = fal_places_n_known(e->places, job->prompt, most);
+    job->is_fetching = fal_shelf_fetch(e->shelf, job->prompt, most, n_known, !job->has_fetched);
+    job->has_fetched = true;
+    return job->is_fetching;
+}
+
+static fal_status make_rows(fal_engine *e, fal_job *job, fal_error *err) {
+    if (!fal_job_looks_at_prompt(job) || job->rows) return FAL_OK;
+    size_t width = job->how.wants_embedding ? e->d_model : e->n_vocab;
+    job->rows = fal_alloc(FAL_JOB_ROWS * width, sizeof *job->rows);
+    job->hidden_sum = fal_alloc(e->d_model, sizeof *job->hidden_sum);
+    if (!job->rows || !job->hidden_sum)
+        return fal_fail_memory(err, FAL_JOB_ROWS * width * sizeof *job->rows);
     return FAL_OK;
 }
 
-static void admit(fal_engine *e, fal_job *job, double now) {
+static fal_status open_answer(fal_engine *e, fal_job_answer *a, fal_error *err) {
+    FAL_TRY(make_rows(e, a->job, err));
+    if (a->answer || fal_job_has_no_answer(a->job)) return FAL_OK;
+    FAL_TRY(fal_answer_open(&a->answer, e->model, &a->how, a->job->how.grammar, err));
+    fal_answer_follow(a->answer, a->job->prompt, a->job->n_prompt);
+    return FAL_OK;
+}
+
+/* place NULL: there is none. */
+static fal_status take_place(fal_engine *e, fal_job_answer *a, fal_place **place, fal_error *err) {
+    *place = NULL;
+    FAL_TRY(open_answer(e, a, err));
+    const fal_place_request request = {
+        .holder = a, .group = a->job, .tokens = a->job->prompt, .most = most_reused(e, a->job)};
+    fal_status status = fal_places_take(place, e->places, &request, err);
+    /* Memory for one place more may come when others are over. */
+    bool others_run = n_held(e) > 0;
+    if (status == FAL_E_MEMORY && others_run) return FAL_OK;
+    if (status != FAL_OK || !*place) return status;
+    a->place = *place;
+    a->n_fed = fal_session_count((*place)->session);
+    a->job->n_placed++;
+    return FAL_OK;
+}
+
+static void admit(fal_engine *e, fal_job *job, const fal_job_answer *a, double now) {
     if (job->is_admitted) return;
     job->is_admitted = true;
+    job->n_cached = a->n_fed;
     pthread_mutex_lock(&e->lock);
     e->n_unplaced--;
     fal_histogram_add(&e->state.queue_seconds, now - job->started_at);
+    *(a->n_fed > 0 ? &e->state.cache_hits : &e->state.cache_misses) += 1;
+    *(a->place->is_from_disk ? &e->state.tokens_from_disk : &e->state.tokens_from_memory) +=
+        a->n_fed;
     pthread_mutex_unlock(&e->lock);
 }
 
 static void give_places(fal_engine *e, double now) {
-    fal_place *place;
     fal_job *job;
-    while ((place = find_idle(e)) && (job = choose_job(e))) {
+    while (fal_places_n_idle(e->places) > 0 && (job = choose_job(e))) {
         fal_error failure;
+        fal_place *place;
+        if (must_fetch(e, job)) continue;
         fal_job_answer *a = unplaced_answer(job);
-        if (take_place(e, place, a, &failure) != FAL_OK) {
-            fail_job(e, job, &failure);
+        if (take_place(e, a, &place, &failure) != FAL_OK) {
+            fal_engine_end_job(e, job, &failure);
             continue;
         }
-        admit(e, job, now);
+        if (!place) return;
+        admit(e, job, a, now);
         if (!unplaced_answer(job)) {
             fal_job_list_remove(&e->waiting, job);
             fal_job_list_add(&e->running, job);
@@ -127,133 +168,42 @@ static void give_places(fal_engine *e, double now) {
     }
 }
 
-/* ---- one step ---- */
+/* ---- a round ---- */
 
-static void count_first(fal_engine *e, fal_job_answer *a, double now) {
-    pthread_mutex_lock(&e->lock);
-    e->state.tokens_drawn++;
-    if (a->last_at > 0) {
-        fal_histogram_add(&e->state.next_token_seconds, now - a->last_at);
-    } else if (a->index == 0) {
-        fal_histogram_add(&e->state.first_token_seconds, now - a->job->started_at);
+static void collect(fal_engine *e) {
+    if (!e->shelf) return;
+    fal_shelf_collect(e->shelf);
+    /* Who waits for the disk looks again. */
+    for (fal_job *job = e->waiting.first; job; job = job->next)
+        job->is_fetching = false;
+}
+
+void fal_engine_publish(fal_engine *e) {
+    fal_shelf_state shelf = {0};
+    size_t n_paused = 0;
+    if (e->shelf) shelf = fal_shelf_state_get(e->shelf);
+    for (int i = 0; i < fal_places_count(e->places); i++) {
+        const fal_job_answer *a = fal_places_at(e->places, i)->holder;
+        n_paused += a && a->job->paused_at > 0;
     }
-    pthread_mutex_unlock(&e->lock);
-    a->last_at = now;
-}
-
-static fal_status put_piece(fal_job_answer *a, const fal_piece *piece, fal_error *err) {
-    if (piece->token < 0 && piece->length == 0) return FAL_OK;
-    fal_job_event event = {.kind = FAL_JOB_PIECE,
-                           .answer = a->index,
-                           .text = piece->text,
-                           .length = piece->length,
-                           .token = piece->token,
-                           .log_probability = piece->log_probability};
-    return fal_job_put(a->job, &event, err);
-}
-
-static fal_status finish_answer(fal_engine *e, fal_job_answer *a, fal_error *err) {
-    fal_piece last;
-    fal_answer_finish(a->answer, &last);
-    FAL_TRY(put_piece(a, &last, err));
-    const fal_generate_result *result = fal_answer_result(a->answer);
-    fal_job_event event = {.kind = FAL_JOB_FINISH,
-                           .answer = a->index,
-                           .finish = result->finish,
-                           .stop_word = result->stop_word,
-                           .n_tokens = result->n_tokens};
-    FAL_TRY(fal_job_put(a->job, &event, err));
-    fal_answer_close(a->answer);
-    a->answer = NULL;
-    a->is_over = true;
-    a->job->n_over++;
-    leave_place(e, a);
-    return FAL_OK;
-}
-
-static fal_status draw(fal_engine *e, fal_job_answer *a, fal_error *err) {
-    const fal_session *s = a->place->session;
-    bool has_room = fal_session_count(s) < e->n_context;
-    fal_piece piece;
-    FAL_TRY(fal_answer_draw(a->answer, fal_session_logits(s), has_room, &piece, err));
-    FAL_TRY(put_piece(a, &piece, err));
-    a->pending = piece.token;
-    count_first(e, a, fal_seconds());
-    return fal_answer_is_over(a->answer) ? finish_answer(e, a, err) : FAL_OK;
-}
-
-static fal_status tell_prompt(fal_engine *e, fal_job *job, fal_error *err) {
-    if (job->is_prompt_done) return FAL_OK;
-    job->is_prompt_done = true;
-    fal_job_event event = {.kind = FAL_JOB_PROMPT,
-                           .n_prompt = job->n_prompt,
-                           .n_cached = job->n_cached,
-                           .n_dropped = job->n_dropped,
-                           .prompt = job->prompt};
     pthread_mutex_lock(&e->lock);
-    e->state.prompt_tokens += job->n_prompt;
+    e->state.n_running = n_held(e);
+    e->state.n_paused = n_paused;
+    e->state.n_cached_timelines = shelf.n_in_memory;
+    e->state.cached_bytes = shelf.memory_bytes;
+    e->state.n_stored_timelines = shelf.n_on_disk;
+    e->state.stored_bytes = shelf.disk_bytes;
     pthread_mutex_unlock(&e->lock);
-    return fal_job_put(job, &event, err);
-}
-
-static fal_status feed_prompt(fal_engine *e, fal_job_answer *a, fal_error *err) {
-    fal_job *job = a->job;
-    size_t n = job->n_prompt - a->n_fed;
-    if (n > (size_t)e->how.n_batch) n = (size_t)e->how.n_batch;
-    fal_session_expect(a->place->session, job->n_prompt);
-    FAL_TRY(fal_session_feed(a->place->session, job->prompt + a->n_fed, n, NULL, err));
-    fal_session_expect(a->place->session, 0);
-    a->n_fed += n;
-    if (a->n_fed < job->n_prompt) return FAL_OK;
-    FAL_TRY(tell_prompt(e, job, err));
-    return draw(e, a, err);
-}
-
-static fal_status go_on(fal_engine *e, fal_job_answer *a, fal_error *err) {
-    if (a->n_fed < a->job->n_prompt) return feed_prompt(e, a, err);
-    FAL_TRY(fal_session_feed(a->place->session, &a->pending, 1, NULL, err));
-    return draw(e, a, err);
-}
-
-static bool is_paused(fal_job *job, double now) {
-    bool is_full = fal_job_is_full(job);
-    if (!is_full) job->paused_at = 0;
-    if (is_full && job->paused_at == 0) job->paused_at = now;
-    return is_full;
-}
-
-static bool compute_places(fal_engine *e, double now) {
-    bool has_computed = false;
-    for (int i = 0; i < e->how.n_parallel; i++) {
-        fal_job_answer *a = e->places[i].holder;
-        if (!a || is_paused(a->job, now)) continue;
-        fal_job *job = a->job;
-        fal_error failure;
-        has_computed = true;
-        if (go_on(e, a, &failure) != FAL_OK) {
-            fail_job(e, job, &failure);
-        } else if (job->n_over == job->n_answers) {
-            end_job(e, job, FAL_OK, NULL);
-        } else if (job->has_news) {
-            fal_job_tell(job);
-        }
-    }
-    return has_computed;
 }
 
 bool fal_engine_round(fal_engine *e) {
     double now = fal_seconds();
+    collect(e);
     end_hopeless(e, &e->waiting, now);
     end_hopeless(e, &e->running, now);
     give_places(e, now);
-    pthread_mutex_lock(&e->lock);
-    e->state.n_running = e->n_taken;
-    pthread_mutex_unlock(&e->lock);
-    bool has_computed = compute_places(e, now);
-    pthread_mutex_lock(&e->lock);
-    e->state.n_running = e->n_taken;
-    e->state.steps += has_computed;
-    if (has_computed) fal_histogram_add(&e->state.step_seconds, fal_seconds() - now);
-    pthread_mutex_unlock(&e->lock);
+    fal_engine_publish(e);
+    bool has_computed = fal_engine_step(e, now);
+    fal_engine_publish(e);
     return has_computed;
 }

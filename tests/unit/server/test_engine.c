@@ -1,192 +1,35 @@
-/* Jobs on an engine: each answer is that of fal_generate alone, events come in order, and what ends a job ends it. */
-#include "check.h"
-#include "convert/convert.h"
-#include "server/engine.h"
+/* Jobs on an engine, one thing at a time: each answer is that of fal_generate alone, events come in order, and what ends a
+ * job ends it. */
+#include "base/alloc.h"
+#include "base/cpu.h"
+#include "engine_fixture.h"
+#include "runtime/batch.h"
 
-#include <pthread.h>
-#include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
-enum {
-    N_CONTEXT = 96,
-    MAX_TEXT = 4096,
-    MAX_TOKENS = 256
-};
-
-static char model_path[256];
-static fal_model *model;
-
-static int set_up(void **state) {
-    (void)state;
-    fal_error err = {0};
-    const char *folder = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    snprintf(model_path, sizeof model_path, "%s/falconer-engine-%ld.gguf", folder, (long)getpid());
-    CHECK_OK(fal_convert_folder(FAL_SOURCE_DIR "/tests/golden/models/falcon-7b-like", model_path,
-                                NULL, &err),
-             &err);
-    CHECK_OK(fal_model_open(&model, model_path, NULL, &err), &err);
-    return 0;
+static void sleep_ms(long ms) {
+    const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
 }
 
-static int tear_down(void **state) {
-    (void)state;
-    fal_model_close(model);
-    return unlink(model_path);
+static fal_engine_state state_of(fal_engine *e) {
+    fal_engine_state state;
+    fal_engine_state_get(e, &state);
+    return state;
 }
 
-/* ---- what an answer was ---- */
-
-typedef struct recording {
-    char text[MAX_TEXT];
-    size_t length;
-    int32_t ids[MAX_TOKENS];
-    double log_probabilities[MAX_TOKENS];
-    size_t n_ids;
-    fal_finish finish;
-    bool is_finished;
-} recording;
-
-static void record(recording *r, const char *text, size_t length, int32_t token, double value) {
-    assert_true(r->length + length < MAX_TEXT && r->n_ids < MAX_TOKENS);
-    if (length) memcpy(r->text + r->length, text, length);
-    r->length += length;
-    if (token < 0) return;
-    r->ids[r->n_ids] = token;
-    r->log_probabilities[r->n_ids++] = value;
-}
-
-static bool record_piece(void *user, const fal_piece *piece) {
-    record(user, piece->text, piece->length, piece->token, piece->log_probability);
-    return true;
-}
-
-static void generate_alone(const fal_job_options *o, int answer, recording *r) {
-    fal_session *s;
-    fal_error err = {0};
-    fal_generate_result result;
-    const fal_session_options options = {.n_context = N_CONTEXT};
-    const fal_generate_options how = {.sampling = o->sampling,
-                                      .stream = (uint64_t)answer,
-                                      .max_new_tokens = o->max_new_tokens,
-                                      .stop = o->stop,
-                                      .ignore_end = o->ignore_end,
-                                      .penalise_prompt = o->penalise_prompt,
-                                      .want_log_probability = o->wants_log_probabilities};
-    CHECK_OK(fal_session_open(&s, model, &options, &err), &err);
-    CHECK_OK(fal_session_feed(s, o->prompt, o->n_prompt, NULL, &err), &err);
-    CHECK_OK(fal_generate(s, &how, record_piece, r, &result, &err), &err);
-    r->finish = result.finish;
-    r->is_finished = true;
-    fal_session_close(s);
-}
-
-static void check_same(const recording *a, const recording *b) {
-    assert_true(a->is_finished && b->is_finished);
-    assert_int_equal(a->finish, b->finish);
-    assert_int_equal(a->n_ids, b->n_ids);
-    assert_memory_equal(a->ids, b->ids, a->n_ids * sizeof a->ids[0]);
-    assert_memory_equal(a->log_probabilities, b->log_probabilities,
-                        a->n_ids * sizeof a->log_probabilities[0]);
-    assert_int_equal(a->length, b->length);
-    assert_memory_equal(a->text, b->text, a->length);
-}
-
-/* ---- a consumer that sleeps until events wait ---- */
-
-typedef struct consumer {
-    pthread_mutex_t lock;
-    pthread_cond_t woken;
-    bool is_woken;
-} consumer;
-
-static void consumer_wake(void *user) {
-    consumer *c = user;
-    pthread_mutex_lock(&c->lock);
-    c->is_woken = true;
-    pthread_cond_signal(&c->woken);
-    pthread_mutex_unlock(&c->lock);
-}
-
-static void consumer_sleep(consumer *c) {
-    pthread_mutex_lock(&c->lock);
-    while (!c->is_woken)
-        pthread_cond_wait(&c->woken, &c->lock);
-    c->is_woken = false;
-    pthread_mutex_unlock(&c->lock);
-}
-
-#define CONSUMER \
-    { .lock = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER }
-
-/* Takes all events of a job into one recording per answer. Returns how it ended. */
-static fal_status consume(consumer *c, fal_job *job, recording *answers, fal_error *failure) {
-    fal_job_event e;
-    for (;;) {
-        while (!fal_job_take(job, &e))
-            consumer_sleep(c);
-        if (e.kind == FAL_JOB_DONE) return FAL_OK;
-        if (e.kind == FAL_JOB_FAILED) {
-            if (failure) *failure = *e.failure;
-            return e.failure->status;
-        }
-        if (e.kind == FAL_JOB_PIECE)
-            record(&answers[e.answer], e.text, e.length, e.token, e.log_probability);
-        if (e.kind == FAL_JOB_FINISH) {
-            assert_false(answers[e.answer].is_finished);
-            answers[e.answer].is_finished = true;
-            answers[e.answer].finish = e.finish;
-            assert_int_equal(e.n_tokens, answers[e.answer].n_ids);
-        }
-    }
-}
-
-static fal_engine *open_engine(const fal_engine_options *o) {
-    fal_engine *e;
-    fal_error err = {0};
-    fal_engine_options how = o ? *o : (fal_engine_options){0};
-    how.n_context = N_CONTEXT;
-    CHECK_OK(fal_engine_open(&e, model, &how, &err), &err);
-    return e;
-}
-
-static const int32_t prompt[] = {300, 301, 302, 303, 304, 305};
-
-static fal_job_options drawing(uint64_t seed, int n) {
-    return (fal_job_options){
-        .prompt = prompt,
-        .n_prompt = sizeof prompt / sizeof prompt[0],
-        .sampling = {.temperature = 1, .seed = seed},
-        .max_new_tokens = n,
-        .wants_log_probabilities = true
-    };
-}
-
-/* Runs one job on e and compares each of its answers with the answer alone. */
-static void check_job(fal_engine *e, const fal_job_options *how) {
-    consumer c = CONSUMER;
-    fal_job *job;
-    fal_error err = {0};
-    fal_job_options o = *how;
-    int n = o.n_answers ? o.n_answers : 1;
-    o.on_event = consumer_wake;
-    o.user = &c;
-    recording *answers = calloc((size_t)n, sizeof *answers);
-    CHECK_OK(fal_job_start(&job, e, &o, &err), &err);
-    CHECK_OK(consume(&c, job, answers, &err), &err);
-    fal_job_release(job);
-    for (int i = 0; i < n; i++) {
-        recording alone = {0};
-        generate_alone(&o, i, &alone);
-        check_same(&answers[i], &alone);
-    }
-    free(answers);
-}
+/* ---- answers ---- */
 
 static void test_one_answer(void **state) {
     (void)state;
     fal_engine *e = open_engine(NULL);
     static const char *const stop[] = {"e", "the", NULL};
+    static const fal_token_bias biases[] = {
+        {.id = 310, .value = 4  },
+        {.id = 311, .value = -50}
+    };
     for (uint64_t seed = 0; seed < 8; seed++) {
         fal_job_options how = drawing(seed, 12);
         check_job(e, &how);
@@ -196,19 +39,32 @@ static void test_one_answer(void **state) {
         check_job(e, &how);
         how = drawing(seed, 0);
         how.ignore_end = true;
+        how.sampling.biases = biases;
+        how.sampling.n_biases = 2;
         check_job(e, &how); /* until the context is full */
     }
+    fal_engine_state s = state_of(e);
+    assert_int_equal(s.jobs_started, 24);
+    assert_int_equal(s.jobs_done, 24);
+    assert_int_equal(s.first_token_seconds.count, 24);
+    assert_int_equal(s.next_token_seconds.count, s.tokens_drawn - 24);
     fal_engine_close(e);
 }
 
+/* The prompt is computed once: of the others only the last token is, again. */
 static void test_many_answers(void **state) {
     (void)state;
-    const fal_engine_options o = {.n_parallel = 3};
-    fal_engine *e = open_engine(&o);
-    fal_job_options how = drawing(5, 10);
-    how.n_answers = 7;
-    check_job(e, &how);
-    fal_engine_close(e);
+    static const int parallel[] = {1, 3, 20};
+    for (size_t i = 0; i < 3; i++) {
+        const fal_engine_options o = {.n_parallel = parallel[i], .without_cache = i == 2};
+        fal_engine *e = open_engine(&o);
+        fal_job_options how = drawing(5, 10);
+        how.n_answers = 7;
+        check_job(e, &how);
+        how.sampling.seed = 6;
+        assert_int_equal(check_job(e, &how), i == 2 ? 0 : how.n_prompt - 1);
+        fal_engine_close(e);
+    }
 }
 
 static void test_refusals(void **state) {
@@ -235,6 +91,11 @@ static void test_refusals(void **state) {
     how = drawing(1, 4);
     how.sampling.top_p = 3;
     CHECK_STATUS(fal_job_start(&job, e, &how, &err), FAL_E_ARGUMENT, &err, "top_p: 3");
+    how = drawing(1, 4);
+    const fal_token_bias bias = {.id = 1 << 20, .value = 1};
+    how.sampling.biases = &bias;
+    how.sampling.n_biases = 1;
+    CHECK_STATUS(fal_job_start(&job, e, &how, &err), FAL_E_ARGUMENT, &err, "1048576");
     fal_engine_refuse(e);
     how = drawing(1, 4);
     CHECK_STATUS(fal_job_start(&job, e, &how, &err), FAL_E_CANCELLED, &err, "shutting down");
@@ -242,11 +103,513 @@ static void test_refusals(void **state) {
     fal_engine_close(e);
 }
 
+/* A long prompt that may be cut loses its beginning, and that is said. */
+static void test_truncate(void **state) {
+    (void)state;
+    fal_engine *e = open_engine(NULL);
+    consumer c = CONSUMER;
+    int32_t prompt[N_CONTEXT + 40];
+    for (int i = 0; i < N_CONTEXT + 40; i++)
+        prompt[i] = 280 + i;
+    fal_job *job;
+    fal_error err = {0};
+    fal_job_options how = drawing(3, 10);
+    how.prompt = prompt;
+    how.n_prompt = N_CONTEXT + 40;
+    how.truncate = true;
+    how.on_event = consumer_wake;
+    how.user = &c;
+    CHECK_OK(fal_job_start(&job, e, &how, &err), &err);
+    fal_job_event event;
+    while (!fal_job_take(job, &event))
+        assert_true(consumer_sleep(&c));
+    assert_int_equal(event.kind, FAL_JOB_PROMPT);
+    assert_int_equal(event.n_dropped, 50);
+    assert_int_equal(event.n_prompt, N_CONTEXT - 10);
+    assert_memory_equal(event.prompt, prompt + 50, event.n_prompt * sizeof *prompt);
+    recording got = {0}, alone = {0};
+    CHECK_OK(consume(&c, job, &got, &err), &err);
+    fal_job_release(job);
+    how.prompt = prompt + 50;
+    how.n_prompt = N_CONTEXT - 10;
+    generate_alone(&how, 0, &alone);
+    assert_true(got.is_finished && is_same(&got, &alone));
+    fal_engine_close(e);
+}
+
+/* ---- what is told of a prompt ---- */
+
+/* The prompt's events of a job that draws nothing; those of one kind go to out. */
+static void take_prompt(fal_engine *e, fal_job_options how, fal_job **job,
+                        fal_job_event_kind wanted, fal_job_event *out) {
+    consumer c = CONSUMER;
+    fal_error err = {0};
+    how.on_event = consumer_wake;
+    how.user = &c;
+    CHECK_OK(fal_job_start(job, e, &how, &err), &err);
+    fal_job_event event = {0};
+    while (event.kind != FAL_JOB_DONE) {
+        while (!fal_job_take(*job, &event))
+            assert_true(consumer_sleep(&c));
+        assert_int_not_equal(event.kind, FAL_JOB_PIECE);
+        assert_int_not_equal(event.kind, FAL_JOB_FAILED);
+        if (event.kind == wanted) *out = event;
+    }
+}
+
+static void test_prompt_log_probabilities(void **state) {
+    (void)state;
+    static const int batches[] = {1, 7, 0};
+    int32_t prompt[70];
+    for (int i = 0; i < 70; i++)
+        prompt[i] = 270 + i * i % 200;
+    size_t n_vocab = (size_t)fal_model_info_get(model)->n_vocab;
+    float *logits = calloc(70 * n_vocab, sizeof *logits);
+    fal_session *s;
+    fal_error err = {0};
+    CHECK_OK(fal_session_open(&s, model, NULL, &err), &err);
+    CHECK_OK(fal_session_feed(s, prompt, 70, logits, &err), &err);
+    for (size_t b = 0; b < 3; b++) {
+        const fal_engine_options o = {.n_batch = batches[b], .n_parallel = 1};
+        fal_engine *e = open_engine(&o);
+        fal_job *job;
+        fal_job_event event = {0};
+        fal_job_options how = drawing(1, 1);
+        check_job(e, &how); /* what is cached must not stand in the way */
+        how.prompt = prompt;
+        how.n_prompt = 70;
+        how.wants_no_answer = how.wants_prompt_log_probabilities = true;
+        how.n_top = 3;
+        take_prompt(e, how, &job, FAL_JOB_PROMPT, &event);
+        assert_int_equal(event.n_prompt, 70);
+        for (size_t i = 1; i < 70; i++) {
+            int32_t ids[3];
+            double values[3];
+            const float *row = logits + (i - 1) * n_vocab;
+            double expected = fal_log_probability(row, n_vocab, prompt[i]);
+            assert_memory_equal(&event.prompt_log_probabilities[i], &expected, sizeof expected);
+            fal_top_log_probabilities(row, n_vocab, 3, ids, values);
+            assert_memory_equal(event.top_ids + 3 * i, ids, sizeof ids);
+            assert_memory_equal(event.top_values + 3 * i, values, sizeof values);
+        }
+        fal_job_release(job);
+        fal_engine_close(e);
+    }
+    fal_session_close(s);
+    free(logits);
+}
+
+static void test_embedding(void **state) {
+    (void)state;
+    static const int batches[] = {1, 5, 0};
+    int32_t prompt[80];
+    for (int i = 0; i < 80; i++)
+        prompt[i] = 270 + i * i % 200;
+    size_t d_model = (size_t)fal_model_info_get(model)->d_model;
+    float *hidden = calloc(80 * d_model, sizeof *hidden);
+    fal_batch *batch;
+    fal_session *s;
+    fal_error err = {0};
+    CHECK_OK(fal_batch_open(&batch, model, 80, &err), &err);
+    CHECK_OK(fal_batch_session_open(&s, batch, NULL, &err), &err);
+    const fal_batch_part part = {.session = s, .tokens = prompt, .count = 80, .hidden = hidden};
+    CHECK_OK(fal_batch_step(batch, &part, 1, &err), &err);
+    for (size_t b = 0; b < 3; b++) {
+        const fal_engine_options o = {.n_batch = batches[b], .n_parallel = 1};
+        fal_engine *e = open_engine(&o);
+        fal_job *job;
+        fal_job_event event = {0};
+        fal_job_options how = drawing(1, 1);
+        how.prompt = prompt;
+        how.n_prompt = 80;
+        how.wants_embedding = true;
+        take_prompt(e, how, &job, FAL_JOB_EMBEDDING, &event);
+        assert_int_equal(event.d_model, d_model);
+        for (size_t k = 0; k < d_model; k++) {
+            double sum = 0;
+            for (size_t i = 0; i < 80; i++)
+                sum += (double)hidden[i * d_model + k];
+            float mean = (float)(sum / 80);
+            assert_memory_equal(&event.embedding[k], &mean, sizeof mean);
+        }
+        fal_job_release(job);
+        fal_engine_close(e);
+    }
+    fal_session_close(s);
+    fal_batch_close(batch);
+    free(hidden);
+}
+
+/* The most probable token is the one that a greedy answer takes. */
+static void test_tops(void **state) {
+    (void)state;
+    fal_engine *e = open_engine(NULL);
+    consumer c = CONSUMER;
+    fal_job *job;
+    fal_job_event event = {0};
+    fal_error err = {0};
+    fal_job_options how = drawing(1, 20);
+    how.sampling.temperature = 0;
+    how.n_top = 5;
+    how.ignore_end = true;
+    how.on_event = consumer_wake;
+    how.user = &c;
+    CHECK_OK(fal_job_start(&job, e, &how, &err), &err);
+    int n_pieces = 0;
+    while (event.kind != FAL_JOB_DONE) {
+        while (!fal_job_take(job, &event))
+            assert_true(consumer_sleep(&c));
+        if (event.kind != FAL_JOB_PIECE || event.token < 0) continue;
+        n_pieces++;
+        assert_int_equal(event.n_top, 5);
+        assert_int_equal(event.top_ids[0], event.token);
+        assert_memory_equal(&event.top_values[0], &event.log_probability, sizeof(double));
+        assert_true(event.top_values[4] <= event.top_values[1]);
+    }
+    assert_int_equal(n_pieces, 20);
+    fal_job_release(job);
+    fal_engine_close(e);
+}
+
+/* ---- consumers that are slow, gone, or in the way ---- */
+
+/* So many events that they fill what may wait. */
+static fal_job_options verbose(consumer *c) {
+    fal_job_options how = drawing(9, 0);
+    how.ignore_end = true;
+    how.n_top = FAL_JOB_MAX_TOP;
+    how.on_event = consumer_wake;
+    how.user = c;
+    return how;
+}
+
+static fal_job *start_paused(fal_engine *e, const fal_job_options *how) {
+    fal_job *job;
+    fal_error err = {0};
+    CHECK_OK(fal_job_start(&job, e, how, &err), &err);
+    for (int i = 0; i < 1000 && state_of(e).n_paused == 0; i++)
+        sleep_ms(10);
+    assert_int_equal(state_of(e).n_paused, 1);
+    return job;
+}
+
+static void test_slow_consumer(void **state) {
+    (void)state;
+    const fal_engine_options o = {.n_parallel = 2};
+    fal_engine *e = open_engine(&o);
+    consumer c = CONSUMER;
+    fal_job_options slow = verbose(&c), other = drawing(4, 20);
+    fal_job *job = start_paused(e, &slow);
+    uint64_t n_drawn = state_of(e).tokens_drawn;
+    assert_true(n_drawn < N_CONTEXT - 10); /* it stopped before the end */
+    for (int i = 0; i < 4; i++)
+        check_job(e, &other);
+    assert_int_equal(state_of(e).n_paused, 1);
+    recording got = {0}, alone = {0};
+    fal_error err = {0};
+    CHECK_OK(consume(&c, job, &got, &err), &err);
+    fal_job_release(job);
+    generate_alone(&slow, 0, &alone);
+    assert_true(got.is_finished && is_same(&got, &alone));
+    fal_engine_close(e);
+}
+
+static void test_pause_has_an_end(void **state) {
+    (void)state;
+    const fal_engine_options o = {.n_parallel = 1, .max_pause_s = 1};
+    fal_engine *e = open_engine(&o);
+    consumer c = CONSUMER;
+    fal_job_options slow = verbose(&c), other = drawing(4, 20);
+    fal_job *job = start_paused(e, &slow);
+    check_job(e, &other); /* gets the only place when the first one is given up */
+    recording got = {0};
+    fal_error err = {0};
+    CHECK_STATUS(consume(&c, job, &got, &err), FAL_E_CANCELLED, &err, "nobody took");
+    fal_job_release(job);
+    assert_int_equal(state_of(e).jobs_cancelled, 1);
+    fal_engine_close(e);
+}
+
+static void test_queue_is_bounded(void **state) {
+    (void)state;
+    const fal_engine_options o = {.n_parallel = 1, .n_waiting = 2};
+    fal_engine *e = open_engine(&o);
+    consumer c = CONSUMER;
+    fal_job_options slow = verbose(&c), other = drawing(4, 6);
+    fal_job *job = start_paused(e, &slow), *waiting[3];
+    fal_error err = {0};
+    CHECK_OK(fal_job_start(&waiting[0], e, &other, &err), &err);
+    CHECK_OK(fal_job_start(&waiting[1], e, &other, &err), &err);
+    CHECK_STATUS(fal_job_start(&waiting[2], e, &other, &err), FAL_E_BUSY, &err, "at most 2");
+    assert_int_equal(state_of(e).n_waiting, 2);
+    assert_int_equal(state_of(e).jobs_refused, 1);
+    fal_job_release(waiting[1]); /* leaves the queue though nothing is computed */
+    for (int i = 0; i < 1000 && state_of(e).n_waiting == 2; i++)
+        sleep_ms(10);
+    CHECK_OK(fal_job_start(&waiting[1], e, &other, &err), &err);
+    fal_job_release(job);
+    fal_engine_drain(e);
+    assert_int_equal(state_of(e).jobs_done, 2);
+    fal_job_release(waiting[0]);
+    fal_job_release(waiting[1]);
+    fal_engine_close(e);
+}
+
+static void test_cancel(void **state) {
+    (void)state;
+    fal_engine *e = open_engine(NULL);
+    consumer c = CONSUMER;
+    fal_job_options how = verbose(&c); /* pauses rather than be over too soon */
+    for (int i = 0; i < 20; i++) {
+        fal_job *job;
+        fal_job_event event = {0};
+        fal_error err = {0};
+        recording rest = {0}, alone = {0};
+        CHECK_OK(fal_job_start(&job, e, &how, &err), &err);
+        for (int k = 0; k < i; k++) {
+            while (!fal_job_take(job, &event))
+                assert_true(consumer_sleep(&c));
+            if (event.kind == FAL_JOB_PIECE) record_event(&rest, &event);
+        }
+        uint64_t n_steps = state_of(e).steps;
+        fal_job_cancel(job);
+        CHECK_STATUS(consume(&c, job, &rest, &err), FAL_E_CANCELLED, &err, "cancelled");
+        assert_true(state_of(e).steps <= n_steps + 2); /* one was under way, perhaps counted late */
+        generate_alone(&how, 0, &alone);
+        assert_true(is_same(&rest, &alone));
+        fal_job_cancel(job);
+        fal_job_release(job);
+    }
+    fal_engine_close(e);
+}
+
+static void test_time_limit(void **state) {
+    (void)state;
+    const fal_engine_options o = {.n_parallel = 1};
+    fal_engine *e = open_engine(&o);
+    consumer c = CONSUMER, d = CONSUMER;
+    fal_job_options slow = verbose(&c), late = drawing(1, 5);
+    fal_job *job = start_paused(e, &slow), *waiting;
+    fal_error err = {0};
+    late.max_seconds = 0.05;
+    late.on_event = consumer_wake;
+    late.user = &d;
+    CHECK_OK(fal_job_start(&waiting, e, &late, &err), &err);
+    CHECK_STATUS(consume(&d, waiting, NULL, &err), FAL_E_CANCELLED, &err, "0.05 seconds");
+    fal_job_release(waiting);
+    fal_job_release(job);
+    fal_engine_close(e);
+}
+
+static void release_inside(void *user) {
+    fal_job **job = user;
+    fal_job_release(*job);
+    *job = NULL;
+}
+
+static void test_release_inside_on_event(void **state) {
+    (void)state;
+    fal_engine *e = open_engine(NULL);
+    for (int i = 0; i < 10; i++) {
+        fal_job *job;
+        fal_error err = {0};
+        fal_job_options how = drawing(2, i);
+        how.on_event = release_inside;
+        how.user = &job;
+        /* on_event may come first, and then job is NULL already. */
+        CHECK_OK(fal_job_start(&job, e, &how, &err), &err);
+        for (int k = 0; k < 1000; k++) {
+            fal_engine_state s = state_of(e);
+            if (s.jobs_done + s.jobs_cancelled == (uint64_t)i + 1) break;
+            sleep_ms(5);
+        }
+    }
+    fal_engine_drain(e);
+    fal_engine_close(e);
+}
+
+static void be_slow(void *user) {
+    (void)user;
+    sleep_ms(1300);
+}
+
+/* A computing thread that does not come back is seen from outside. */
+static void test_stuck(void **state) {
+    (void)state;
+    const fal_engine_options o = {.max_step_s = 1};
+    fal_engine *e = open_engine(&o);
+    fal_job *job;
+    fal_error err = {0};
+    fal_job_options how = drawing(1, 3);
+    how.on_event = be_slow;
+    assert_true(state_of(e).step_age == 0);
+    CHECK_OK(fal_job_start(&job, e, &how, &err), &err);
+    bool was_stuck = false;
+    for (int i = 0; i < 200 && !was_stuck; i++) {
+        sleep_ms(10);
+        was_stuck = state_of(e).is_stuck;
+    }
+    assert_true(was_stuck);
+    fal_job_release(job);
+    fal_engine_drain(e);
+    assert_false(state_of(e).is_stuck);
+    fal_engine_close(e);
+}
+
+/* ---- the end ---- */
+
+static void test_drain_and_close(void **state) {
+    (void)state;
+    fal_engine *e = open_engine(NULL);
+    fal_job *jobs[6];
+    fal_error err = {0};
+    fal_job_options how = drawing(1, 8);
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(fal_job_start(&jobs[i], e, &how, &err), &err);
+    fal_engine_drain(e);
+    assert_int_equal(state_of(e).jobs_done, 5);
+    CHECK_STATUS(fal_job_start(&jobs[5], e, &how, &err), FAL_E_CANCELLED, &err, "");
+    fal_engine_close(e);
+    /* Their events are still there. */
+    recording alone = {0};
+    generate_alone(&how, 0, &alone);
+    for (int i = 0; i < 5; i++) {
+        consumer c = CONSUMER;
+        recording got = {0};
+        CHECK_OK(consume(&c, jobs[i], &got, &err), &err);
+        assert_true(got.is_finished && is_same(&got, &alone));
+        fal_job_release(jobs[i]);
+    }
+    e = open_engine(NULL);
+    how.max_new_tokens = 0;
+    how.ignore_end = true;
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(fal_job_start(&jobs[i], e, &how, &err), &err);
+    fal_engine_close(e);
+    for (int i = 0; i < 3; i++) {
+        consumer c = CONSUMER;
+        recording got = {0};
+        fal_status status = consume(&c, jobs[i], &got, &err);
+        assert_true(status == FAL_OK || status == FAL_E_CANCELLED);
+        fal_job_release(jobs[i]);
+    }
+}
+
+static atomic_int n_released;
+
+static void count_release(void *owned) {
+    (void)owned;
+    atomic_fetch_add(&n_released, 1);
+}
+
+/* What a job borrows is given back once, whoever is last. */
+static void test_owned(void **state) {
+    (void)state;
+    fal_engine *e = open_engine(NULL);
+    fal_job *job;
+    fal_error err = {0};
+    fal_job_options how = drawing(1, 8);
+    how.release = count_release;
+    how.n_prompt = 0;
+    CHECK_STATUS(fal_job_start(&job, e, &how, &err), FAL_E_ARGUMENT, &err, "");
+    assert_int_equal(n_released, 0);
+    how.n_prompt = 6;
+    for (int i = 0; i < 10; i++) {
+        CHECK_OK(fal_job_start(&job, e, &how, &err), &err);
+        if (i % 2) sleep_ms(i);
+        fal_job_release(job);
+    }
+    fal_engine_close(e);
+    assert_int_equal(n_released, 10);
+}
+
+/* ---- memory ---- */
+
+/* Each allocation of a job is refused in turn: only that job fails, nothing is lost, and the engine goes on. */
+static void test_memory(void **state) {
+    (void)state;
+    fal_engine *e = open_engine(NULL);
+    fal_job_options plain = drawing(1, 6);
+    int n_failed = 0, n_good = 0;
+    check_job(e, &plain);
+    for (long n = 1; n < 2000 && n_good < 30; n++) {
+        consumer c = CONSUMER;
+        fal_job *job;
+        fal_error err = {0};
+        static recording answers[2];
+        memset(answers, 0, sizeof answers);
+        int32_t prompt[20];
+        for (int i = 0; i < 20; i++)
+            prompt[i] = 270 + (int32_t)((n + i * i) % 200);
+        fal_job_options how = drawing(1, 6);
+        how.prompt = prompt;
+        how.n_prompt = 20;
+        how.n_answers = 2;
+        how.n_top = 2;
+        how.wants_prompt_log_probabilities = true;
+        how.on_event = consumer_wake;
+        how.user = &c;
+        fal_alloc_fail_at(n);
+        fal_status status = fal_job_start(&job, e, &how, &err);
+        if (status == FAL_OK) status = consume(&c, job, answers, &err);
+        fal_alloc_fail_at(0);
+        if (status != FAL_OK) {
+            CHECK_STATUS(status, FAL_E_MEMORY, &err, "memory");
+            n_failed++;
+            n_good = 0;
+        } else {
+            n_good++;
+        }
+        for (int i = 0; status == FAL_OK && i < 2; i++) {
+            recording alone = {0};
+            generate_alone(&how, i, &alone);
+            assert_true(answers[i].is_finished && is_same(&answers[i], &alone));
+        }
+        fal_job_release(job);
+        if (n % 16 == 0) check_job(e, &plain);
+    }
+    assert_true(n_failed > 10);
+    fal_engine_close(e);
+}
+
+static void test_memory_of_open(void **state) {
+    (void)state;
+    fal_status status = FAL_E_MEMORY;
+    const fal_engine_options o = {.n_context = N_CONTEXT, .cache_dir = NULL};
+    for (long n = 1; n < 200 && status != FAL_OK; n++) {
+        fal_engine *e;
+        fal_error err = {0};
+        long live = fal_alloc_live();
+        fal_alloc_fail_at(n);
+        status = fal_engine_open(&e, model, &o, &err);
+        fal_alloc_fail_at(0);
+        if (status != FAL_OK) CHECK_STATUS(status, FAL_E_MEMORY, &err, "memory");
+        fal_engine_close(e);
+        assert_int_equal(fal_alloc_live(), live);
+    }
+    assert_int_equal(status, FAL_OK);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_answer),
         cmocka_unit_test(test_many_answers),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_prompt_log_probabilities),
+        cmocka_unit_test(test_embedding),
+        cmocka_unit_test(test_tops),
+        cmocka_unit_test(test_slow_consumer),
+        cmocka_unit_test(test_pause_has_an_end),
+        cmocka_unit_test(test_queue_is_bounded),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_release_inside_on_event),
+        cmocka_unit_test(test_stuck),
+        cmocka_unit_test(test_drain_and_close),
+        cmocka_unit_test(test_owned),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_of_open),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,65 @@
+/* Timelines that no answer holds, so that a prompt which begins like one of them is not computed again: in memory up to a
+ * number of bytes, and in a folder that outlasts the process. Belongs to the computing thread. */
+#ifndef FAL_SERVER_SHELF_H
+#define FAL_SERVER_SHELF_H
+
+#include <falconer/log.h>
+
+#include "runtime/batch.h"
+
+typedef struct fal_shelf fal_shelf;
+
+typedef struct fal_shelf_options {
+    fal_batch *batch; /* whose sessions are kept; outlives the shelf */
+    const char *kv_type;
+    uint64_t memory_bytes; /* most bytes of timelines in memory */
+    const char *folder;    /* NULL: none */
+    uint64_t disk_bytes;   /* most bytes in the folder, of this model */
+    fal_log log;
+    /* Called on the shelf's thread when fal_shelf_collect has something to do; must only wake somebody. */
+    void (*on_news)(void *user);
+    void *user;
+} fal_shelf_options;
+
+/* What is on it. */
+typedef struct fal_shelf_state {
+    size_t n_in_memory, n_on_disk;
+    uint64_t memory_bytes, disk_bytes;
+} fal_shelf_state;
+
+/* Finds what an earlier process has left in the folder. Damaged files are removed, those of other models stay.
+ *
+ *   sample  any session as those that will be kept; borrowed for the call
+ *   Fails: BUSY (another process works in the folder), IO, ARGUMENT, MEMORY. */
+fal_status fal_shelf_open(fal_shelf **out, const fal_shelf_options *o, fal_session *sample,
+                          fal_error *err);
+
+/* Writes to the folder what is only in memory, then forgets all. NULL is fine. */
+void fal_shelf_close(fal_shelf *s);
+
+/* Keeps a copy of a timeline, unless one that begins with all of it is there; shorter ones that it contains go. Does
+ * nothing for a few tokens, or when memory is short. */
+void fal_shelf_keep(fal_shelf *s, const fal_session *timeline);
+
+/* The timeline in memory that shares the longest beginning with tokens [count], and that length; NULL and 0: none does.
+ *
+ *   is_from_disk  whether it was read from the folder
+ *   returns       borrowed until the next call of anything here */
+const fal_session *fal_shelf_find(fal_shelf *s, const int32_t *tokens, size_t count, size_t *n_same,
+                                  bool *is_from_disk);
+
+/* Whether a timeline is being read from the folder that shares clearly more with tokens [count] than n_known. If one could
+ * be read and may_start, that begins. */
+bool fal_shelf_fetch(fal_shelf *s, const int32_t *tokens, size_t count, size_t n_known,
+                     bool may_start);
+
+/* Takes over what the shelf's thread has finished. */
+void fal_shelf_collect(fal_shelf *s);
+
+/* How it stands. */
+fal_shelf_state fal_shelf_state_get(const fal_shelf *s);
+
+/* How many tokens of a and b are the same from the beginning on, at most `most`. */
+size_t fal_same_beginning(const int32_t *a, const int32_t *b, size_t most);
+
+#endif

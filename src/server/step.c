@@ -1,0 +1,308 @@
+/* One step: which answers take part with how many tokens, the computing, and what becomes of the logits. Drawing answers
+ * bring one token each; prompts share what room is left, so that a long one delays nobody by more than a step. */
+#include "base/cpu.h"
+#include "base/fail.h"
+#include "server/engine_private.h"
+
+enum {
+    FIRST_STEP = 64, /* tokens of prompts in a step before speed is known */
+    FEWEST_TOKENS = 16,
+    MEASURED_TOKENS = 16 /* steps of fewer say little about speed */
+};
+
+/* How long prompts may keep a step, in seconds: what others wait for their next token, and a cancelled job for its end. */
+static const double longest_beside_others = 0.1, longest_alone = 0.4;
+
+/* ---- who takes part ---- */
+
+static bool is_paused(fal_job *job, double now) {
+    bool is_full = fal_job_is_full(job);
+    if (!is_full) job->paused_at = 0;
+    if (is_full && job->paused_at == 0) job->paused_at = now;
+    return is_full;
+}
+
+static size_t n_unfed(const fal_job_answer *a) {
+    return a->job->n_prompt - a->n_fed;
+}
+
+static size_t add_part(fal_engine *e, size_t n_parts, fal_job_answer *a, fal_batch_part part) {
+    part.session = a->place->session;
+    e->parts[n_parts] = part;
+    e->partners[n_parts] = a;
+    return n_parts + 1;
+}
+
+/* Tokens of prompts that this step has room for. */
+static size_t prompt_budget(const fal_engine *e, size_t n_drawing, size_t n_feeding) {
+    size_t budget = FIRST_STEP, most = (size_t)e->how.n_batch - n_drawing;
+    double seconds = n_drawing > 0 ? longest_beside_others : longest_alone;
+    if (e->seconds_per_token > 0) {
+        double n = seconds / e->seconds_per_token;
+        budget = n < (double)most ? (size_t)n : most;
+    }
+    if (budget < FEWEST_TOKENS) budget = FEWEST_TOKENS;
+    if (budget < n_feeding) budget = n_feeding;
+    return budget < most ? budget : most;
+}
+
+/* Shortest rest first, so that equal shares leave nothing over: what a short one does not need goes to longer ones. */
+static void sort_by_rest(fal_job_answer **answers, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        fal_job_answer *a = answers[i];
+        size_t k = i;
+        for (; k > 0 && n_unfed(answers[k - 1]) > n_unfed(a); k--)
+            answers[k] = answers[k - 1];
+        answers[k] = a;
+    }
+}
+
+static fal_batch_part prompt_part(const fal_job_answer *a, size_t count) {
+    fal_job *job = a->job;
+    bool is_looked_at = !job->is_prompt_done && fal_job_looks_at_prompt(job);
+    if (is_looked_at && count > FAL_JOB_ROWS) count = FAL_JOB_ROWS;
+    fal_batch_part part = {.tokens = job->prompt + a->n_fed,
+                           .count = count,
+                           .n_following = n_unfed(a) - count,
+                           .wants_logits = count == n_unfed(a) && !fal_job_has_no_answer(job)};
+    if (is_looked_at && job->how.wants_embedding) part.hidden = job->rows;
+    if (is_looked_at && !job->how.wants_embedding) part.all_logits = job->rows;
+    return part;
+}
+
+/* Returns how many parts the step has. */
+static size_t gather(fal_engine *e, double now) {
+    size_t n_parts = 0, n_feeding = 0;
+    for (int i = 0; i < fal_places_count(e->places); i++) {
+        fal_job_answer *a = fal_places_at(e->places, i)->holder;
+        if (!a || is_paused(a->job, now)) continue;
+        if (n_unfed(a) > 0) {
+            e->feeding[n_feeding++] = a;
+        } else {
+            n_parts =
+                add_part(e, n_parts, a,
+                         (fal_batch_part){.tokens = &a->pending, .count = 1, .wants_logits = true});
+        }
+    }
+    size_t left = prompt_budget(e, n_parts, n_feeding);
+    sort_by_rest(e->feeding, n_feeding);
+    for (size_t i = 0; i < n_feeding && left > 0; i++) {
+        fal_job_answer *a = e->feeding[i];
+        size_t share = (left + n_feeding - i - 1) / (n_feeding - i);
+        size_t count = n_unfed(a) < share ? n_unfed(a) : share;
+        n_parts = add_part(e, n_parts, a, prompt_part(a, count));
+        left -= e->parts[n_parts - 1].count;
+    }
+    return n_parts;
+}
+
+/* ---- what was computed ---- */
+
+static void count_draw(fal_engine *e, fal_job_answer *a) {
+    double now = fal_seconds();
+    pthread_mutex_lock(&e->lock);
+    e->state.tokens_drawn++;
+    if (a->last_at > 0) {
+        fal_histogram_add(&e->state.next_token_seconds, now - a->last_at);
+    } else if (a->index == 0) {
+        fal_histogram_add(&e->state.first_token_seconds, now - a->job->started_at);
+    }
+    pthread_mutex_unlock(&e->lock);
+    a->last_at = now;
+}
+
+static fal_status put_piece(fal_job_answer *a, const fal_piece *piece, const float *logits,
+                            size_t n_vocab, fal_error *err) {
+    int32_t ids[FAL_JOB_MAX_TOP];
+    double values[FAL_JOB_MAX_TOP];
+    size_t n_top = (size_t)a->job->how.n_top;
+    if (piece->token < 0 && piece->length == 0) return FAL_OK;
+    if (!logits || n_top == 0) {
+        n_top = 0;
+    } else {
+        n_top = fal_top_log_probabilities(logits, n_vocab, n_top, ids, values);
+    }
+    fal_job_event event = {.kind = FAL_JOB_PIECE,
+                           .answer = a->index,
+                           .text = piece->text,
+                           .length = piece->length,
+                           .token = piece->token,
+                           .log_probability = piece->log_probability,
+                           .n_top = n_top,
+                           .top_ids = ids,
+                           .top_values = values};
+    return fal_job_put(a->job, &event, err);
+}
+
+static fal_status finish_answer(fal_engine *e, fal_job_answer *a, fal_error *err) {
+    fal_piece last;
+    fal_answer_finish(a->answer, &last);
+    FAL_TRY(put_piece(a, &last, NULL, 0, err));
+    const fal_generate_result *result = fal_answer_result(a->answer);
+    fal_job_event event = {.kind = FAL_JOB_FINISH,
+                           .answer = a->index,
+                           .finish = result->finish,
+                           .stop_word = result->stop_word,
+                           .n_tokens = result->n_tokens};
+    FAL_TRY(fal_job_put(a->job, &event, err));
+    fal_answer_close(a->answer);
+    a->answer = NULL;
+    a->is_over = true;
+    a->job->n_over++;
+    fal_engine_leave_place(e, a);
+    return FAL_OK;
+}
+
+static fal_status draw(fal_engine *e, fal_job_answer *a, fal_error *err) {
+    const fal_session *s = a->place->session;
+    const float *logits = fal_session_logits(s);
+    bool has_room = fal_session_count(s) < e->n_context;
+    fal_piece piece;
+    FAL_TRY(fal_answer_draw(a->answer, logits, has_room, &piece, err));
+    FAL_TRY(put_piece(a, &piece, logits, e->n_vocab, err));
+    a->pending = piece.token;
+    count_draw(e, a);
+    return fal_answer_is_over(a->answer) ? finish_answer(e, a, err) : FAL_OK;
+}
+
+/* The logits of tokens first ... first + count - 1 say how probable the tokens behind them are. */
+static void note_logits(const fal_engine *e, fal_job *job, size_t first, size_t count) {
+    size_t n_top = (size_t)job->how.n_top;
+    for (size_t i = 0; i < count; i++) {
+        size_t next = first + i + 1;
+        const float *logits = job->rows + i * e->n_vocab;
+        if (next == job->n_prompt) return;
+        job->prompt_log_probabilities[next] =
+            fal_log_probability(logits, e->n_vocab, job->prompt[next]);
+        if (n_top > 0)
+            fal_top_log_probabilities(logits, e->n_vocab, n_top, job->prompt_top_ids + next * n_top,
+                                      job->prompt_top_values + next * n_top);
+    }
+}
+
+/* In the order of the tokens, so that no cut changes the sum. */
+static void note_hidden(const fal_engine *e, fal_job *job, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < e->d_model; k++)
+            job->hidden_sum[k] += (double)job->rows[i * e->d_model + k];
+    }
+}
+
+static fal_status put_prompt(fal_engine *e, fal_job *job, fal_error *err) {
+    fal_job_event event = {.kind = FAL_JOB_PROMPT,
+                           .n_prompt = job->n_prompt,
+                           .n_cached = job->n_cached,
+                           .n_dropped = job->n_dropped,
+                           .prompt = job->prompt,
+                           .prompt_log_probabilities = job->prompt_log_probabilities};
+    if (job->prompt_log_probabilities && job->how.n_top > 0) {
+        event.n_top = (size_t)job->how.n_top;
+        event.top_ids = job->prompt_top_ids;
+        event.top_values = job->prompt_top_values;
+    }
+    pthread_mutex_lock(&e->lock);
+    e->state.prompt_tokens += job->n_prompt;
+    pthread_mutex_unlock(&e->lock);
+    return fal_job_put(job, &event, err);
+}
+
+static fal_status put_embedding(fal_engine *e, fal_job *job, fal_error *err) {
+    for (size_t k = 0; k < e->d_model; k++)
+        job->embedding[k] = (float)(job->hidden_sum[k] / (double)job->n_prompt);
+    fal_job_event event = {
+        .kind = FAL_JOB_EMBEDDING, .embedding = job->embedding, .d_model = e->d_model};
+    return fal_job_put(job, &event, err);
+}
+
+static fal_status end_prompt(fal_engine *e, fal_job_answer *a, fal_error *err) {
+    fal_job *job = a->job;
+    if (!job->is_prompt_done) {
+        job->is_prompt_done = true;
+        FAL_TRY(put_prompt(e, job, err));
+        if (job->how.wants_embedding) FAL_TRY(put_embedding(e, job, err));
+    }
+    if (!fal_job_has_no_answer(job)) return draw(e, a, err);
+    a->is_over = true;
+    job->n_over++;
+    fal_engine_leave_place(e, a);
+    return FAL_OK;
+}
+
+static fal_status take_part(fal_engine *e, const fal_batch_part *part, fal_job_answer *a,
+                            fal_error *err) {
+    if (n_unfed(a) == 0) return draw(e, a, err);
+    if (part->all_logits) note_logits(e, a->job, a->n_fed, part->count);
+    if (part->hidden) note_hidden(e, a->job, part->count);
+    a->n_fed += part->count;
+    return n_unfed(a) == 0 ? end_prompt(e, a, err) : FAL_OK;
+}
+
+/* ---- the step ---- */
+
+/* What the parts of a job that has failed meanwhile are marked with. */
+static void drop_parts(fal_engine *e, const fal_job *job, size_t n_parts) {
+    for (size_t i = 0; i < n_parts; i++) {
+        if (e->partners[i] && e->partners[i]->job == job) e->partners[i] = NULL;
+    }
+}
+
+static void fail_job(fal_engine *e, fal_job *job, size_t n_parts, const fal_error *failure) {
+    drop_parts(e, job, n_parts);
+    fal_engine_end_job(e, job, failure);
+}
+
+/* One by one after all of them together have failed, so that only those fail who are the reason. */
+static void compute_alone(fal_engine *e, size_t n_parts) {
+    for (size_t i = 0; i < n_parts; i++) {
+        fal_error failure;
+        if (e->partners[i] && fal_batch_step(e->batch, &e->parts[i], 1, &failure) != FAL_OK)
+            fail_job(e, e->partners[i]->job, n_parts, &failure);
+    }
+}
+
+static void measure(fal_engine *e, size_t n_parts, double seconds) {
+    size_t n_tokens = 0;
+    for (size_t i = 0; i < n_parts; i++)
+        n_tokens += e->parts[i].count;
+    if (n_tokens >= MEASURED_TOKENS) {
+        double each = seconds / (double)n_tokens, known = e->seconds_per_token;
+        e->seconds_per_token = known > 0 ? 0.8 * known + 0.2 * each : each;
+    }
+    pthread_mutex_lock(&e->lock);
+    e->state.steps++;
+    fal_histogram_add(&e->state.step_seconds, seconds);
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void hand_out(fal_engine *e, size_t n_parts) {
+    for (size_t i = 0; i < n_parts; i++) {
+        fal_error failure;
+        fal_job_answer *a = e->partners[i];
+        if (a && take_part(e, &e->parts[i], a, &failure) != FAL_OK)
+            fail_job(e, a->job, n_parts, &failure);
+    }
+}
+
+static void tell(fal_engine *e, size_t n_parts) {
+    for (size_t i = 0; i < n_parts; i++) {
+        fal_job *job = e->partners[i] ? e->partners[i]->job : NULL;
+        if (!job) continue;
+        if (job->n_over == job->n_answers) {
+            drop_parts(e, job, n_parts);
+            fal_engine_end_job(e, job, NULL);
+        } else if (job->has_news) {
+            fal_job_tell(job);
+        }
+    }
+}
+
+bool fal_engine_step(fal_engine *e, double now) {
+    size_t n_parts = gather(e, now);
+    if (n_parts == 0) return false;
+    double began_at = fal_seconds();
+    if (fal_batch_step(e->batch, e->parts, n_parts, NULL) != FAL_OK) compute_alone(e, n_parts);
+    measure(e, n_parts, fal_seconds() - began_at);
+    hand_out(e, n_parts);
+    tell(e, n_parts);
+    return true;
+}

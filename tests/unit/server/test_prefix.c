@@ -1,0 +1,284 @@
+/* What was computed once is not computed again: prompts that begin like idle timelines, running ones, kept ones and those
+ * on disk, across restarts; and what is damaged, foreign or too much is done without. */
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/folder.h"
+#include "engine_fixture.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    N_PROMPT = 40
+};
+
+static char folder[256];
+
+static int set_up_folder(void **state) {
+    const char *temporary = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    snprintf(folder, sizeof folder, "%s/falconer-prefix-%ld", temporary, (long)getpid());
+    return set_up(state);
+}
+
+static void remove_folder(void) {
+    char lock[300];
+    fal_error err = {0};
+    snprintf(lock, sizeof lock, "%s/.lock", folder);
+    unlink(lock);
+    CHECK_OK(fal_folder_remove(folder, &err), &err);
+}
+
+static fal_engine_state state_of(fal_engine *e) {
+    fal_engine_state state;
+    fal_engine_state_get(e, &state);
+    return state;
+}
+
+/* Prompt number i; all begin with the same n_common tokens. */
+static fal_job_options asking(int32_t *prompt, int i, int n_common) {
+    for (int t = 0; t < N_PROMPT; t++)
+        prompt[t] = t < n_common ? 280 + t : 270 + i * 9 + t;
+    fal_job_options how = drawing(1, 6);
+    how.prompt = prompt;
+    how.n_prompt = N_PROMPT;
+    return how;
+}
+
+static void test_in_memory(void **state) {
+    (void)state;
+    static const int parallel[] = {1, 2, 8};
+    for (size_t k = 0; k < 3; k++) {
+        const fal_engine_options o = {.n_parallel = parallel[k]};
+        fal_engine *e = open_engine(&o);
+        int32_t prompt[N_PROMPT];
+        fal_job_options how = asking(prompt, 0, 20);
+        assert_int_equal(check_job(e, &how), 0);
+        assert_int_equal(check_job(e, &how), N_PROMPT - 1);
+        for (int i = 1; i < 8; i++) {
+            how = asking(prompt, i, 20);
+            assert_int_equal(check_job(e, &how), 20);
+        }
+        /* All eight are still known, in places or on the shelf. */
+        for (int i = 0; i < 8; i++) {
+            how = asking(prompt, i, 20);
+            assert_int_equal(check_job(e, &how), N_PROMPT - 1);
+        }
+        fal_engine_state s = state_of(e);
+        assert_int_equal(s.cache_hits, 16);
+        assert_int_equal(s.cache_misses, 1);
+        assert_int_equal(s.prompt_tokens, 17 * N_PROMPT);
+        assert_int_equal(s.tokens_from_memory, 9 * (N_PROMPT - 1) + 7 * 20);
+        fal_engine_close(e);
+    }
+}
+
+/* A conversation goes on from its own answer. */
+static void test_conversation(void **state) {
+    (void)state;
+    const fal_engine_options o = {.n_parallel = 2};
+    fal_engine *e = open_engine(&o);
+    int32_t prompt[N_CONTEXT];
+    fal_job_options how = asking(prompt, 0, 0);
+    recording alone = {0};
+    how.ignore_end = true;
+    check_job(e, &how);
+    generate_alone(&how, 0, &alone);
+    memcpy(prompt + N_PROMPT, alone.ids, 6 * sizeof *prompt);
+    prompt[N_PROMPT + 6] = 299;
+    how.n_prompt = N_PROMPT + 7;
+    /* The last token of the answer was drawn and never computed. */
+    assert_int_equal(check_job(e, &how), N_PROMPT + 5);
+    assert_int_equal(state_of(e).n_cached_timelines, 0); /* it went on in its place */
+    fal_engine_close(e);
+}
+
+static void test_bytes_are_bounded(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT];
+    const fal_engine_options o = {.n_parallel = 1, .cache_bytes = 100000};
+    fal_engine *e = open_engine(&o);
+    for (int i = 0; i < 20; i++) {
+        fal_job_options how = asking(prompt, i, 0);
+        assert_int_equal(check_job(e, &how), 0);
+        assert_true(state_of(e).cached_bytes <= 100000);
+    }
+    assert_true(state_of(e).n_cached_timelines > 1);
+    /* The latest are there, the first are not. */
+    fal_job_options how = asking(prompt, 18, 0);
+    assert_int_equal(check_job(e, &how), N_PROMPT - 1);
+    how = asking(prompt, 0, 0);
+    assert_int_equal(check_job(e, &how), 0);
+    fal_engine_close(e);
+}
+
+static const fal_engine_options on_disk = {
+    .n_parallel = 1, .cache_bytes = 100000, .cache_dir = folder};
+
+/* Asks prompts 0 ... n - 1, each after what the last one drove out was written: a disk that is too slow is done without. */
+static void ask_slowly(fal_engine *e, int n) {
+    int32_t prompt[N_PROMPT];
+    for (int i = 0; i < n; i++) {
+        fal_job_options how = asking(prompt, i, 0);
+        assert_int_equal(check_job(e, &how), 0);
+        for (int k = 0; k < 2000 && state_of(e).cached_bytes > on_disk.cache_bytes; k++)
+            nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+}
+
+static void test_across_restarts(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT];
+    fal_engine *e = open_engine(&on_disk);
+    ask_slowly(e, 12);
+    assert_true(state_of(e).n_stored_timelines > 5);
+    fal_engine_close(e);
+    e = open_engine(&on_disk);
+    assert_int_equal(state_of(e).n_stored_timelines, 12);
+    assert_true(state_of(e).stored_bytes > 0);
+    for (int i = 0; i < 12; i++) {
+        fal_job_options how = asking(prompt, i, 0);
+        assert_int_equal(check_job(e, &how), N_PROMPT - 1);
+    }
+    assert_int_equal(state_of(e).tokens_from_disk, 12 * (N_PROMPT - 1));
+    assert_int_equal(state_of(e).cache_misses, 0);
+    fal_engine *other;
+    fal_error err = {0};
+    CHECK_STATUS(fal_engine_open(&other, model, &on_disk, &err), FAL_E_BUSY, &err, folder);
+    fal_engine_close(e);
+    /* Cells of another type are not mistaken for these. */
+    fal_engine_options f16 = on_disk;
+    f16.kv_type = "f16";
+    e = open_engine(&f16);
+    assert_int_equal(state_of(e).n_stored_timelines, 0);
+    fal_engine_close(e);
+    /* Less room: the least recently used go. */
+    fal_engine_options small = on_disk;
+    small.disk_bytes = 100000;
+    e = open_engine(&small);
+    assert_true(state_of(e).stored_bytes <= 100000);
+    assert_true(state_of(e).n_stored_timelines > 0);
+    fal_engine_close(e);
+    remove_folder();
+}
+
+/* Calls visit with each file of timelines. Returns how many there are. */
+static int each_file(void (*visit)(const char *path, int i)) {
+    fal_names names = {0};
+    fal_error err = {0};
+    CHECK_OK(fal_folder_list(&names, folder, ".timeline", &err), &err);
+    for (size_t i = 0; visit && i < names.count; i++) {
+        char *path = fal_path_join(folder, names.items[i]);
+        visit(path, (int)i);
+        fal_free(path);
+    }
+    int n = (int)names.count;
+    fal_names_release(&names);
+    return n;
+}
+
+static void damage(const char *path, int i) {
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    long size = ftell(f);
+    /* Cells, head, end; or cut, or empty. */
+    long at = i % 4 == 0 ? size / 2 : i % 4 == 1 ? 3 : size - 1;
+    fseek(f, at, SEEK_SET);
+    int byte = fgetc(f);
+    fseek(f, at, SEEK_SET);
+    fputc(byte ^ 0x41, f);
+    fclose(f);
+    if (i % 4 == 3) assert_int_equal(truncate(path, i % 8 == 3 ? size / 3 : 0), 0);
+}
+
+static void count_warning(void *user, fal_log_level level, const char *area, const char *text) {
+    assert_int_equal(level, FAL_LOG_WARNING);
+    assert_string_equal(area, "cache");
+    assert_null(strchr(text, '\n'));
+    ++*(int *)user;
+}
+
+static void test_damaged_files(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT];
+    int n_warnings = 0;
+    fal_engine *e = open_engine(&on_disk);
+    ask_slowly(e, 10);
+    fal_engine_close(e);
+    assert_int_equal(each_file(damage), 10);
+    fal_engine_options o = on_disk;
+    o.log = (fal_log){.function = count_warning, .user = &n_warnings};
+    e = open_engine(&o);
+    for (int i = 0; i < 10; i++) {
+        fal_job_options how = asking(prompt, i, 0);
+        assert_int_equal(check_job(e, &how), 0);
+    }
+    fal_engine_close(e);
+    assert_int_equal(n_warnings, 10);
+    remove_folder();
+}
+
+/* The disk is full: nothing is kept there, everything is answered. */
+static void test_full_disk(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT];
+    int n_warnings = 0;
+    fal_engine_options o = on_disk;
+    o.log = (fal_log){.function = count_warning, .user = &n_warnings};
+    fal_engine *e = open_engine(&o);
+    struct rlimit before, small;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 5000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (int i = 0; i < 12; i++) {
+        fal_job_options how = asking(prompt, i, 0);
+        check_job(e, &how);
+    }
+    fal_engine_close(e);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(n_warnings > 0);
+    assert_int_equal(each_file(NULL), 0);
+    remove_folder();
+}
+
+/* What a killed process has left half written goes; what is not ours stays. */
+static void test_leftovers(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT];
+    char name[400], foreign[400];
+    fal_error err = {0};
+    fal_engine *e = open_engine(&on_disk);
+    fal_job_options how = asking(prompt, 0, 0);
+    check_job(e, &how);
+    fal_engine_close(e);
+    fal_names names = {0};
+    CHECK_OK(fal_folder_list(&names, folder, ".timeline", &err), &err);
+    assert_int_equal(names.count, 1);
+    snprintf(name, sizeof name, "%s/%s.partial-1-1", folder, names.items[0]);
+    snprintf(foreign, sizeof foreign, "%s/notes.txt", folder);
+    fal_names_release(&names);
+    CHECK_OK(fal_file_write(name, "x", 1, &err), &err);
+    CHECK_OK(fal_file_write(foreign, "x", 1, &err), &err);
+    e = open_engine(&on_disk);
+    assert_int_equal(state_of(e).n_stored_timelines, 1);
+    fal_engine_close(e);
+    assert_false(fal_file_exists(name));
+    assert_true(fal_file_exists(foreign));
+    remove_folder();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_in_memory),         cmocka_unit_test(test_conversation),
+        cmocka_unit_test(test_bytes_are_bounded), cmocka_unit_test(test_across_restarts),
+        cmocka_unit_test(test_damaged_files),     cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_leftovers),
+    };
+    return cmocka_run_group_tests(tests, set_up_folder, tear_down);
+}
