@@ -156,8 +156,11 @@ async function start() {
         onState: (error) => showBanner(error && `Not kept: ${error.message}`, error && (() => chat.keeper.again())),
     });
     const sidebar = new Sidebar(library, {
-        open: (id) => { location.hash = `#/c/${id}`; },
-        removed: (id) => chat.forget(id),
+        open: (id) => goTo(`#/c/${id}`),
+        removed: (id) => {
+            if (chat.conversation.id === id) history.replaceState(null, "", "#/");
+            chat.forget(id);
+        },
         renamed: (id, title) => {
             if (chat.conversation.id !== id) return;
             chat.conversation.title = title;
@@ -184,7 +187,8 @@ async function start() {
         if (isComparing) byId("context").hidden = true;
         panel.show();
         sidebar.setCurrent(isComparing ? null : conversation.id);
-        if (!isComparing && conversation.id && location.hash !== `#/c/${conversation.id}`)
+        /* One that was fresh has got its address. */
+        if (conversation.id && ["", "#/"].includes(location.hash))
             history.replaceState(null, "", `#/c/${conversation.id}`);
     }
 
@@ -211,6 +215,12 @@ async function start() {
         update();
     }
 
+    /* At once: between a change of location.hash and the event that tells of it, the address would be another's. */
+    function goTo(hash) {
+        if (location.hash !== hash) history.pushState(null, "", hash);
+        return route();
+    }
+
     const shortcuts = shortcutsOf({ chat, comparison, panel });
     listen(shortcuts);
     showModels(chat);
@@ -219,11 +229,8 @@ async function start() {
     byId("toggle-sidebar").addEventListener("click", () => toggleSidebar());
     byId("close-sidebar").addEventListener("click", () => toggleSidebar(false));
     byId("scrim").addEventListener("click", () => toggleSidebar(false));
-    byId("new-conversation").addEventListener("click", () => {
-        if (location.hash === "#/") route();
-        else location.hash = "#/";
-    });
-    byId("open-compare").addEventListener("click", () => { location.hash = "#/compare"; });
+    byId("new-conversation").addEventListener("click", () => goTo("#/"));
+    byId("open-compare").addEventListener("click", () => goTo("#/compare"));
     addEventListener("hashchange", route);
     await Promise.all([sidebar.refresh(), route()]);
 }

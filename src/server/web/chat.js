@@ -23,6 +23,7 @@ export class Chat {
         });
         this.thread.severalModels = models.length > 1;
         this.conversation = null;
+        this.wanted = null; // the id that was asked for last
         this.#bindComposer();
         addEventListener("pagehide", () => this.keeper.leave(this.running.keys()));
     }
@@ -31,6 +32,7 @@ export class Chat {
 
     /* A fresh one, with the sampling that was used last. */
     begin() {
+        this.wanted = null;
         this.#show(new Conversation({ parameters: device.get("parameters") ?? {} }));
         byId("prompt").focus();
     }
@@ -38,8 +40,9 @@ export class Chat {
     /* The one that is kept under id; while it is answered it is in this window already. */
     async open(id) {
         const here = [...this.running.keys(), this.conversation].find((one) => one?.id === id);
+        this.wanted = id;
         const conversation = here ?? Keeper.markKept(Conversation.from(await this.library.read(id)));
-        this.#show(conversation);
+        if (this.wanted === id) this.#show(conversation); // and nothing else was asked for meanwhile
     }
 
     #show(conversation) {

@@ -84,7 +84,7 @@ export class Comparison {
             const text = element("div", { class: "text" });
             const name = element("span", { class: "reveal" });
             const node = element("div", { class: "answer message waiting", "aria-label": side ? "Right answer" : "Left answer" },
-                element("h3", {}, side ? "Right" : "Left", name), text);
+                element("h2", {}, side ? "Right" : "Left", name), text);
             return { arm: structuredClone(this.arms[which]), text, name, node, pieces: [], isDone: false, failure: null };
         });
         this.round = { question, sides, controller, isRunning: true };
@@ -123,7 +123,7 @@ export class Comparison {
         for (const { node, text, pieces, failure } of sides) {
             const shown = pieces.slice(0, n).join("");
             if (failure) text.textContent = failure;
-            else showMarkdown(text, shown);
+            else showMarkdown(text, shown, growing.length > 0);
             node.classList.toggle("waiting", growing.length > 0 && !shown);
         }
     }

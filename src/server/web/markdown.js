@@ -22,10 +22,17 @@ function link(href, inner) {
     return safe ? `<a href="${safe}">${inner}</a>` : inner;
 }
 
+/* Characters of code that get colours: of a block that is complete, of one that still grows. */
+const MOST_CODE = 100000, MOST_GROWING_CODE = 4000;
+
+const draft = { isGrowing: false, isIncomplete: false }; // of the block that is being made
+
 function code({ text, lang }) {
     const name = (lang ?? "").trim().split(/\s+/)[0].toLowerCase();
     const known = name && libraries.highlighter.getLanguage(name);
-    const inner = known && text.length < 100000
+    const waits = draft.isGrowing && text.length > MOST_GROWING_CODE;
+    if (known && waits) draft.isIncomplete = true;
+    const inner = known && !waits && text.length < MOST_CODE
         ? libraries.highlighter.highlight(text, { language: name, ignoreIllegals: true }).value : escaped(text);
     return `<div class="code"><div class="head"><span>${escaped(name || "text")}</span></div>`
         + `<pre><code>${inner}\n</code></pre></div>`;
@@ -70,25 +77,31 @@ function fragmentOf(html) {
     }));
 }
 
-/* What a container shows: per block of the text its source and its nodes. */
+/* What a container shows: the text, and per block of it the source and its nodes. */
 const shown = new WeakMap();
 
-/* Shows text in container. While a text grows only the blocks that changed are made again. */
-export function showMarkdown(container, text) {
+/* Shows text in container. While a text grows only the blocks that changed are made again, and a long block of code waits for
+ * its colours until it is complete. */
+export function showMarkdown(container, text, isGrowing = false) {
     if (!marked) {
         container.classList.add("plain");
         container.textContent = text;
         return;
     }
+    const former = shown.get(container) ?? { blocks: [] };
+    if (former.text === text && former.isGrowing === isGrowing) return;
     const tokens = marked.lexer(text);
-    const blocks = shown.get(container) ?? [];
+    const { blocks } = former;
+    const grows = (i) => isGrowing && i === tokens.length - 1;
+    const isSame = (i) => blocks[i]?.raw === tokens[i].raw && (grows(i) || !blocks[i].isIncomplete);
     let same = 0;
-    while (same < blocks.length && same < tokens.length && blocks[same].raw === tokens[same].raw) same++;
+    while (same < tokens.length && isSame(same)) same++;
     for (const block of blocks.splice(same)) block.nodes.forEach((node) => node.remove());
-    for (const token of tokens.slice(same)) {
-        const fragment = fragmentOf(marked.parser([token]));
-        blocks.push({ raw: token.raw, nodes: [...fragment.childNodes] });
+    for (let i = same; i < tokens.length; i++) {
+        Object.assign(draft, { isGrowing: grows(i), isIncomplete: false });
+        const fragment = fragmentOf(marked.parser([tokens[i]]));
+        blocks.push({ raw: tokens[i].raw, nodes: [...fragment.childNodes], isIncomplete: draft.isIncomplete });
         container.append(fragment);
     }
-    shown.set(container, blocks);
+    shown.set(container, { text, isGrowing, blocks });
 }

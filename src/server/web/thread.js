@@ -51,7 +51,7 @@ class View {
     updateText() {
         const { message } = this;
         if (message.role === "user") this.text.textContent = message.text;
-        else showMarkdown(this.text, message.text);
+        else showMarkdown(this.text, message.text, message.isWaiting);
         this.node.classList.toggle("waiting", message.isWaiting && !message.text);
         this.node.setAttribute("aria-busy", String(message.isWaiting));
         this.failure.hidden = !message.failure;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Drives the chat page in Debian's Chromium by playwright-core, which is fetched from npm as its lock file tells.
+# Drives the chat page in Debian's Chromium by playwright-core, which is fetched from npm, with axe, as the lock file tells.
 # Usage: run.sh FALCONER OUT; 77: something that this needs is not here
 set -eu
 falconer=$1 out=$2
@@ -16,6 +16,6 @@ chromium=$(command -v chromium || command -v chromium-browser || command -v goog
 mkdir -p "$out"
 cp "$here/package.json" "$here/package-lock.json" "$out/"
 (cd "$out" && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline --fetch-retries=1) >"$out/npm.log" 2>&1 \
-    || skip "npm cannot fetch playwright-core, see $out/npm.log"
+    || skip "npm cannot fetch what this needs, see $out/npm.log"
 rm -f "$out"/page.sqlite*
 exec node "$here/test_page.mjs" "$falconer" "$out" "$chromium"
