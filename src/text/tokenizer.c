@@ -10,8 +10,10 @@
 #include "text/pretokenize.h"
 #include "text/quote.h"
 #include "text/specials.h"
+#include "text/token_trie.h"
 #include "text/vocabulary.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 struct fal_tokenizer {
@@ -22,6 +24,7 @@ struct fal_tokenizer {
     fal_specials_list controls, added;
     fal_pretokenizer *pretokenizer;
     fal_bpe *bpe;
+    _Atomic(fal_token_trie *) trie; /* NULL until somebody asks for it */
 };
 
 /* Tokens that are control tokens by name: converters wrote some of them as ordinary ones. */
@@ -202,6 +205,7 @@ fal_status fal_tokenizer_open(fal_tokenizer **out, const fal_gguf *f, fal_error 
 
 void fal_tokenizer_close(fal_tokenizer *t) {
     if (!t) return;
+    fal_token_trie_close(atomic_load(&t->trie));
     fal_bpe_close(t->bpe);
     fal_pretokenizer_close(t->pretokenizer);
     fal_specials_release(&t->added);
@@ -323,4 +327,21 @@ const char *fal_tokenizer_pretokenizer(const fal_tokenizer *t) {
 
 const fal_vocabulary *fal_tokenizer_vocabulary(const fal_tokenizer *t) {
     return &t->vocabulary;
+}
+
+/* Whoever is second throws his own away. */
+fal_status fal_tokenizer_trie(const fal_tokenizer *t, const fal_token_trie **out, fal_error *err) {
+    /* The one thing of an immutable tokenizer that comes later; it is never seen half made. */
+    _Atomic(fal_token_trie *) *kept = (_Atomic(fal_token_trie *) *)(uintptr_t)&t->trie;
+    fal_token_trie *own = NULL, *expected = NULL;
+    *out = atomic_load(kept);
+    if (*out) return FAL_OK;
+    FAL_TRY(fal_token_trie_open(&own, t, err));
+    if (atomic_compare_exchange_strong(kept, &expected, own)) {
+        *out = own;
+    } else {
+        fal_token_trie_close(own);
+        *out = expected;
+    }
+    return FAL_OK;
 }
