@@ -74,6 +74,7 @@ struct fal_answers {
     fal_request request;
     fal_job_request job;
     bool is_stream, keeps_tokens; /* keeps_tokens: choices remember their tokens */
+    bool tells_nothing_drawn;     /* only the prompts are told of */
     char id[80];
     int64_t created;                    /* seconds since 1970 */
     double started, first_piece, ended; /* fal_seconds; 0: not yet */

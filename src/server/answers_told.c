@@ -25,7 +25,7 @@ size_t fal_answers_n_dropped(const fal_answers *a) {
 
 size_t fal_answers_n_drawn(const fal_answers *a) {
     size_t n = 0;
-    for (size_t i = 0; i < a->n_choices; i++)
+    for (size_t i = 0; i < a->n_choices && !a->tells_nothing_drawn; i++)
         n += a->choices[i].n_tokens;
     return n;
 }
@@ -76,6 +76,8 @@ void fal_answer_error(fal_exchange *x, const fal_request *r, const fal_error *er
     json_t *place = json_is_object(inner) ? inner : body;
     bool has_param = json_object_get(place, "param") != NULL;
     if (has_param && r->offender[0]) json_object_set_new(place, "param", json_string(r->offender));
+    if (has_param && err->status == FAL_E_NOT_FOUND)
+        json_object_set_new(place, "code", json_string("model_not_found"));
     if (r->n_too_long) {
         json_object_set_new(place, "n_prompt_tokens", json_integer((json_int_t)r->n_too_long));
         json_object_set_new(place, "n_context", json_integer((json_int_t)r->n_context));

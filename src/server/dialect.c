@@ -3,6 +3,7 @@
 
 #include "formats/json_value.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define FAL_DIALECT(name, meaning) \
@@ -88,7 +89,12 @@ json_t *fal_error_in_tgi(int *code, fal_status status, const char *message) {
     if (*code == 413 && status != FAL_E_LIMIT) return error_with_type("validation", message);
     const naming *n = naming_of(table, *code);
     if (n->answered) *code = n->answered;
-    return error_with_type(n->type ? n->type : *code < 500 ? "request" : "generation", message);
+    const char *type = n->type ? n->type : *code < 500 ? "request" : "generation";
+    if (*code != 422) return error_with_type(type, message);
+    /* Its clients look for these words. */
+    char words[sizeof(fal_error) + 40];
+    snprintf(words, sizeof words, "Input validation error: %s", message);
+    return error_with_type(type, words);
 }
 
 json_t *fal_error_in_plain(int *code, fal_status status, const char *message) {

@@ -61,11 +61,6 @@ static fal_status ask_all(fal_answers *a, fal_error *err) {
     return FAL_OK;
 }
 
-/* max_tokens 0: only the prompt is told of; a token is drawn all the same, since a job draws at least one. */
-static bool tells_nothing_drawn(const fal_answers *a) {
-    return a->request.max_tokens.is_given && a->request.max_tokens.value == 0;
-}
-
 static fal_status prepare(fal_answers *a, fal_error *err) {
     FAL_TRY(fal_answers_read(a, FAL_BODY_COMPLETION, true, err));
     fal_request *r = &a->request;
@@ -73,7 +68,9 @@ static fal_status prepare(fal_answers *a, fal_error *err) {
     fal_job_options *o = &a->job.options;
     a->keeps_tokens = r->n_top.is_given;
     o->max_new_tokens = r->max_tokens.is_given ? (int)r->max_tokens.value : DEFAULT_TOKENS;
-    if (tells_nothing_drawn(a)) o->max_new_tokens = 1;
+    /* A job draws at least one. */
+    a->tells_nothing_drawn = r->max_tokens.is_given && r->max_tokens.value == 0;
+    if (a->tells_nothing_drawn) o->max_new_tokens = 1;
     o->wants_log_probabilities = o->wants_log_probabilities || a->keeps_tokens;
     o->wants_prompt_log_probabilities = a->keeps_tokens && r->echo == FAL_YES;
     o->n_top = a->keeps_tokens ? (int)r->n_top.value : 0;
@@ -165,7 +162,7 @@ static json_t *choice_of(const fal_answers *a, const fal_choice *c, int index) {
     const fal_asked *asked = &a->asked[c->asked];
     fal_string_builder text = {0};
     if (repeats_prompt(a)) append_prompt(a, asked, &text);
-    if (!tells_nothing_drawn(a))
+    if (!a->tells_nothing_drawn)
         fal_string_append(&text, c->text.text ? c->text.text : "", c->text.length);
     json_t *told = json_null();
     if (a->keeps_tokens) {
@@ -173,10 +170,10 @@ static json_t *choice_of(const fal_answers *a, const fal_choice *c, int index) {
         bool echoes = a->request.echo == FAL_YES;
         size_t offset = echoes ? 0 : characters_of_prompt(a, asked);
         if (echoes) add_told(&l, a->tokenizer, &asked->told, &offset);
-        if (!tells_nothing_drawn(a)) add_told(&l, a->tokenizer, &c->told, &offset);
+        if (!a->tells_nothing_drawn) add_told(&l, a->tokenizer, &c->told, &offset);
         told = take_lists(l);
     }
-    const char *finish = tells_nothing_drawn(a) ? "length" : fal_openai_finish(c->finish);
+    const char *finish = a->tells_nothing_drawn ? "length" : fal_openai_finish(c->finish);
     json_t *choice = json_pack("{s:i, s:o, s:o, s:s}", "index", index, "text",
                                fal_json_text(text.text ? text.text : "", text.length), "logprobs",
                                told, "finish_reason", finish);
@@ -231,7 +228,7 @@ static void begin(fal_answers *a, const fal_asked *asked) {
 
 static void piece(fal_answers *a, fal_choice *c, const fal_job_event *e) {
     bool is_told = a->keeps_tokens && e->token >= 0;
-    if (tells_nothing_drawn(a) || (!e->length && !is_told)) return;
+    if (a->tells_nothing_drawn || (!e->length && !is_told)) return;
     json_t *told = json_null();
     if (is_told) {
         lists l = make_lists();
@@ -244,7 +241,7 @@ static void piece(fal_answers *a, fal_choice *c, const fal_job_event *e) {
 
 static void finish(fal_answers *a, fal_choice *c) {
     write_chunk(a, c->index, json_string(""), json_null(),
-                tells_nothing_drawn(a) ? "length" : fal_openai_finish(c->finish));
+                a->tells_nothing_drawn ? "length" : fal_openai_finish(c->finish));
 }
 
 static void end(fal_answers *a) {
