@@ -85,17 +85,19 @@ static fal_schedule cosine(double peak, int n_steps, int n_warm) {
                           .total_tokens = n_steps};
 }
 
-/* From fresh weights, at sequences of n_tokens. *loss: a running mean over about twenty steps. */
-static fal_status pretrain(fal_extension *e, int n_sequences, int n_tokens, double *loss,
-                           fal_error *err) {
-    int n_steps = e->preset->pretrain_steps;
+/* From fresh weights, at sequences of n_tokens; the first ones are short, for looking a thing up is learned sooner where it
+ * stands near. *loss: a running mean over about twenty steps. */
+static fal_status pretrain(fal_extension *e, int n_tokens, double *loss, fal_error *err) {
+    const fal_extension_preset *p = e->preset;
+    int n_steps = p->pretrain_steps, n_all = p->pretrain_sequences * p->n_context, first = 0;
     fal_schedule rate = cosine(FAL_EXTENSION_PRETRAIN_RATE, n_steps, n_steps / 20 + 1);
     for (int step = 0; step < n_steps; step++) {
-        fal_extension_fill_documents(e, FAL_STREAM_PRETRAIN, step * n_sequences, n_sequences,
-                                     n_tokens);
+        int length = step < p->short_steps ? p->n_context / FAL_EXTENSION_SHORTER : n_tokens;
+        fal_extension_fill_documents(e, FAL_STREAM_PRETRAIN, first, n_all / length, length);
+        first += n_all / length;
         FAL_TRY(fal_learner_step(e->learner, fal_schedule_rate(&rate, step + 1), &e->loss, err));
         *loss = step == 0 ? e->loss : 0.95 * *loss + 0.05 * e->loss;
-        FAL_TRY(fal_extension_advance(e, (int64_t)3 * n_sequences * n_tokens, err));
+        FAL_TRY(fal_extension_advance(e, (int64_t)3 * n_all, err));
     }
     return FAL_OK;
 }
@@ -143,7 +145,7 @@ static fal_status run_base(fal_extension *e, json_t *results, fal_error *err) {
     json_t *measures = NULL;
     double loss = 0;
     e->stage = "pretraining";
-    FAL_TRY(pretrain(e, e->preset->pretrain_sequences, e->preset->n_context, &loss, err));
+    FAL_TRY(pretrain(e, e->preset->n_context, &loss, err));
     json_object_set_new(results, "pretraining", json_pack("{s:f}", "loss", loss));
     FAL_TRY(fal_learner_keep(e->learner, err));
     fal_status status = fal_extension_measure(e, 1, &measures, err);
@@ -172,8 +174,7 @@ static fal_status run_long_model(fal_extension *e, fal_device *device, json_t *r
     e->stage = "training at the long context";
     fal_learner_close(e->learner);
     FAL_TRY(open_learner(e, device, err));
-    FAL_TRY(pretrain(e, e->preset->pretrain_sequences / FAL_EXTENSION_FACTOR,
-                     e->preset->n_context * FAL_EXTENSION_FACTOR, &loss, err));
+    FAL_TRY(pretrain(e, e->preset->n_context * FAL_EXTENSION_FACTOR, &loss, err));
     fal_status status = fal_extension_measure(e, FAL_EXTENSION_LENGTHS, &measures, err);
     json_object_set_new(results, "long_model", measures);
     return status;
@@ -184,7 +185,7 @@ static fal_status run_stages(fal_extension *e, fal_device *device, json_t *resul
     FAL_TRY(open_learner(e, device, err));
     FAL_TRY(run_base(e, results, err));
     FAL_TRY(run_arms(e, results, err));
-    if (e->seed != FAL_EXTENSION_LONG_MODEL_SEED) return FAL_OK;
+    if (!fal_extension_has_long_model(e->preset, e->seed)) return FAL_OK;
     return run_long_model(e, device, results, err);
 }
 

@@ -33,13 +33,13 @@ const fal_extension_preset *fal_extension_preset_by_name(const char *name) {
 }
 
 json_t *fal_extension_settings(const fal_extension_preset *p) {
-    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:i, s:i, s:i, s:i, s:i, s:i, s:i}",
+    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}",
                      "preset", p->name, "n_context", p->n_context, "n_layers", p->n_layers,
                      "d_model", p->d_model, "n_heads", p->n_heads, "n_kv_heads", p->n_kv_heads,
                      "base", p->base, "pretrain_steps", p->pretrain_steps, "pretrain_sequences",
-                     p->pretrain_sequences, "extend_steps", p->extend_steps, "extend_sequences",
-                     p->extend_sequences, "n_norm_batches", p->n_norm_batches, "n_examples",
-                     p->n_examples, "n_documents", p->n_documents);
+                     p->pretrain_sequences, "short_steps", p->short_steps, "extend_steps",
+                     p->extend_steps, "extend_sequences", p->extend_sequences, "n_norm_batches",
+                     p->n_norm_batches, "n_examples", p->n_examples, "n_documents", p->n_documents);
 }
 
 const fal_extension_arm *fal_extension_arm_at(int index) {
@@ -81,22 +81,33 @@ static void add_measures(fal_extension_cost *cost, const fal_extension_preset *p
                       false);
 }
 
+/* From fresh weights at sequences of `length`, the first ones shorter. */
+static void add_pretraining(fal_extension_cost *cost, const fal_extension_preset *p, int length) {
+    int64_t n = (int64_t)p->pretrain_sequences * p->n_context;
+    int n_short = p->n_context / FAL_EXTENSION_SHORTER;
+    cost->n_steps += p->pretrain_steps;
+    add_sequences(cost, p, p->short_steps * (n / n_short), n_short, true);
+    add_sequences(cost, p, (p->pretrain_steps - p->short_steps) * (n / length), length, true);
+}
+
+bool fal_extension_has_long_model(const fal_extension_preset *p, uint64_t seed) {
+    return p->has_long_model && seed == FAL_EXTENSION_LONG_MODEL_SEED;
+}
+
 fal_extension_cost fal_extension_cost_of(const fal_extension_preset *p, uint64_t seed) {
     fal_extension_cost cost = {.n_parameters = matrix_weights(p) + norm_weights(p)};
     int n_long = FAL_EXTENSION_FACTOR * p->n_context;
-    int64_t n_pretrain = (int64_t)p->pretrain_steps * p->pretrain_sequences;
     int64_t n_extend = ((int64_t)p->extend_steps + p->n_norm_batches) * p->extend_sequences;
-    cost.n_steps = p->pretrain_steps + (int64_t)N_ARMS * p->extend_steps;
-    add_sequences(&cost, p, n_pretrain, p->n_context, true);
+    cost.n_steps = (int64_t)N_ARMS * p->extend_steps;
+    add_pretraining(&cost, p, p->n_context);
     add_measures(&cost, p, 1);
     for (int i = 0; i < N_ARMS; i++) {
         add_sequences(&cost, p, n_extend, n_long, true);
         add_measures(&cost, p, FAL_EXTENSION_LENGTHS);
         add_measures(&cost, p, FAL_EXTENSION_LENGTHS);
     }
-    if (seed != FAL_EXTENSION_LONG_MODEL_SEED) return cost;
-    cost.n_steps += p->pretrain_steps;
-    add_sequences(&cost, p, n_pretrain / FAL_EXTENSION_FACTOR, n_long, true);
+    if (!fal_extension_has_long_model(p, seed)) return cost;
+    add_pretraining(&cost, p, n_long);
     add_measures(&cost, p, FAL_EXTENSION_LENGTHS);
     return cost;
 }

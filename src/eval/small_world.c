@@ -11,59 +11,47 @@
 #include <string.h>
 
 /* The words that stand for themselves, from token 1 on. */
-static const char *const plain_words[] = {"",      "the",  "of",    "in",    ".",    "?",     "has",
-                                          "gives", "at",   "lies",  "where", "does", "work",  "who",
-                                          "code",  "note", "read",  ":",     "how",  "often", "did",
-                                          "bell",  "ring", "rings", "and",   "asks", "so"};
+static const char *const plain_words[] = {"",    "the",   "and", "so",   ".",    "asks",  "code",
+                                          "has", "gives", "who", "work", "lies", "where", "note"};
 
 enum plain_word {
     END,
     THE,
-    OF,
-    IN,
+    AND,
+    SO,
     STOP,
-    ASK,
+    ASKS,
+    CODE,
     HAS,
     GIVES,
-    AT,
+    WHO,
+    WORK,
     LIES,
     WHERE,
-    DOES,
-    WORK,
-    WHO,
-    CODE,
     NOTE,
-    READ,
-    COLON,
-    HOW,
-    OFTEN,
-    DID,
-    BELL,
-    RING,
-    RINGS,
-    AND,
-    ASKS,
-    SO,
     N_PLAIN
 };
 
 /* Classes of words lie one behind the other. They are small: how many examples it takes to tell keys apart grows with how
- * many there are. */
+ * many there are. No word is the key of two kinds of facts. */
 enum {
-    N_NAMES = 16,
-    N_OBJECTS = 8,
-    N_FIRMS = 8,
-    N_KINDS = 8 /* of bells, and of notes */
+    N_KEYS = 16,   /* of codes */
+    N_OBJECTS = 8, /* that are held by names */
+    N_WORKERS = 8, /* who work at firms */
+    N_FIRMS = 8,   /* which lie in places */
+    N_TITLES = 8   /* of notes */
 };
 
 enum word_class {
-    NAME,
+    KEY,
+    CODE_WORD,
     OBJECT,
+    NAME,
+    WORKER,
     FIRM,
     PLACE,
-    CODE_WORD,
-    BELL_KIND,
-    NUMBER,
+    TITLE,
+    NOTE_WORD,
     NOUN,
     VERB,
     ADJECTIVE,
@@ -72,32 +60,30 @@ enum word_class {
 
 static const struct {
     int first, count;
-    const char *syllables, *ending; /* pairs of letters that its words are made of; NULL: numbers */
+    const char *syllables, *ending; /* pairs of letters that its words are made of */
 } classes[N_CLASSES] = {
-    [NAME] = {N_PLAIN,       N_NAMES,   "MaLoTiReSuBeNoKa", ""  },
-    [OBJECT] = {N_PLAIN + 16,  N_OBJECTS, "goplenucidarfote", ""  },
-    [FIRM] = {N_PLAIN + 24,  N_FIRMS,   "KoZeVuXiPaDoFaRu", ""  },
-    [PLACE] = {N_PLAIN + 32,  8,         "haviborgulmestad", "m" },
-    [CODE_WORD] = {N_PLAIN + 40,  16,        "zaqexukijovypuwo", ""  },
-    [BELL_KIND] = {N_PLAIN + 56,  N_KINDS,   "brclstgrcospshfl", "i" },
-    [NUMBER] = {N_PLAIN + 64,  16,        NULL,               NULL},
-    [NOUN] = {N_PLAIN + 80,  48,        "tabeligonurasemo", ""  },
-    [VERB] = {N_PLAIN + 128, 32,        "dekilomanibureto", "s" },
-    [ADJECTIVE] = {N_PLAIN + 160, 32,        "lumigrosharnebil", "y" }
+    [KEY] = {N_PLAIN,       N_KEYS,    "brclstgrcospshfl", "i"},
+    [CODE_WORD] = {N_PLAIN + 16,  16,        "zaqexukijovypuwo", "" },
+    [OBJECT] = {N_PLAIN + 32,  N_OBJECTS, "goplenucidarfote", "" },
+    [NAME] = {N_PLAIN + 40,  16,        "MaLoTiReSuBeNoKa", "" },
+    [WORKER] = {N_PLAIN + 56,  N_WORKERS, "DiGaHeWiYoEsInUl", "" },
+    [FIRM] = {N_PLAIN + 64,  N_FIRMS,   "KoZeVuXiPaDoFaRu", "" },
+    [PLACE] = {N_PLAIN + 72,  8,         "haviborgulmestad", "m"},
+    [TITLE] = {N_PLAIN + 80,  N_TITLES,  "opkufraletzischo", "x"},
+    [NOTE_WORD] = {N_PLAIN + 88,  32,        "bimefutagowirune", "n"},
+    [NOUN] = {N_PLAIN + 120, 48,        "tabeligonurasemo", "" },
+    [VERB] = {N_PLAIN + 168, 32,        "dekilomanibureto", "s"},
+    [ADJECTIVE] = {N_PLAIN + 200, 32,        "lumigrosharnebil", "y"}
 };
 
 enum {
     MOST_SENTENCE = 16,
     SHORTEST_SENTENCE = 5, /* of prose */
-    N_FACTS = 2 * N_NAMES + N_OBJECTS
-              + 2 * N_KINDS, /* codes and firms of people, objects, bells, notes */
+    N_FACTS = N_KEYS + N_OBJECTS + N_WORKERS + N_TITLES,
     NOTE_WORDS = 8,
     N_TOPICS = 10,
     N_OWN_OBJECTS = 4, /* that a document speaks of */
-    N_OWN_KINDS = 3,   /* of bells, likewise */
-    N_FACT_DRAWS = 8,
-    FEW_FACTS = 4, /* until then most sentences state some */
-    MOST_COUNT = 15
+    FEW_FACTS = 4      /* until then most sentences state some */
 };
 
 static const fal_world_task_row tasks[] = {
@@ -152,60 +138,57 @@ static sentence answered(sentence s, int n_answer) {
 }
 
 /* The forms of facts and questions. What is asked for stands behind its key in both: looking it up is following a pair of
- * words, which small models learn within a few million tokens. */
-static sentence code_fact(int name, const int code[2]) {
-    return SAY(THE, CODE, OF, word(NAME, name), word(CODE_WORD, code[0]), word(CODE_WORD, code[1]),
-               STOP);
+ * words, which small models learn within a few million tokens. Where two facts must be joined, the answer names both. */
+static sentence code_fact(int key, const int code[2]) {
+    return SAY(CODE, word(KEY, key), word(CODE_WORD, code[0]), word(CODE_WORD, code[1]), STOP);
 }
 
-static sentence code_question(int name, const int code[2]) {
-    return answered(SAY(ASKS, CODE, ASK, word(NAME, name), word(CODE_WORD, code[0]),
-                        word(CODE_WORD, code[1]), STOP),
-                    2);
+static sentence code_question(int key, const int code[2]) {
+    return answered(
+        SAY(ASKS, CODE, word(KEY, key), word(CODE_WORD, code[0]), word(CODE_WORD, code[1]), STOP),
+        2);
 }
 
 static sentence first_holder(int object, int name) {
-    return SAY(HAS, THE, word(OBJECT, object), word(NAME, name), STOP);
+    return SAY(HAS, word(OBJECT, object), word(NAME, name), STOP);
 }
 
 static sentence handing_over(int object, int from, int to) {
-    return SAY(word(NAME, from), GIVES, THE, word(OBJECT, object), word(NAME, to), STOP);
+    return SAY(word(NAME, from), GIVES, word(OBJECT, object), word(NAME, to), STOP);
 }
 
 static sentence holder_question(int object, int name) {
-    return answered(SAY(ASKS, WHO, HAS, ASK, THE, word(OBJECT, object), word(NAME, name), STOP), 1);
+    return answered(SAY(ASKS, WHO, HAS, word(OBJECT, object), word(NAME, name), STOP), 1);
 }
 
-static sentence work_fact(int name, int firm) {
-    return SAY(AT, WORK, word(NAME, name), word(FIRM, firm), STOP);
+static sentence work_fact(int worker, int firm) {
+    return SAY(WORK, word(WORKER, worker), word(FIRM, firm), STOP);
 }
 
 static sentence place_fact(int firm, int place) {
-    return SAY(LIES, IN, word(FIRM, firm), word(PLACE, place), STOP);
+    return SAY(LIES, word(FIRM, firm), word(PLACE, place), STOP);
 }
 
-static sentence work_question(int name, int place) {
-    return answered(SAY(ASKS, WHERE, DOES, WORK, ASK, word(NAME, name), word(PLACE, place), STOP),
-                    1);
+static sentence work_question(int worker, int firm, int place) {
+    return answered(
+        SAY(ASKS, WHERE, WORK, word(WORKER, worker), word(FIRM, firm), word(PLACE, place), STOP),
+        2);
 }
 
-static sentence bell_event(int kind) {
-    return SAY(THE, word(BELL_KIND, kind), BELL, RINGS, STOP);
-}
-
-static sentence bell_question(int kind, int count) {
-    return answered(SAY(ASKS, HOW, OFTEN, DID, THE, word(BELL_KIND, kind), BELL, RING, ASK,
-                        word(NUMBER, count), STOP),
-                    1);
-}
-
-static sentence note(int kind, const int *nouns, bool is_read) {
-    sentence s = SAY(is_read ? READ : NOTE, word(BELL_KIND, kind), COLON);
+static sentence note_fact(int title, const int words[NOTE_WORDS]) {
+    sentence s = SAY(NOTE, word(TITLE, title));
     for (int i = 0; i < NOTE_WORDS; i++)
-        s.words[s.n++] = word(NOUN, nouns[i]);
+        s.words[s.n++] = word(NOTE_WORD, words[i]);
     s.words[s.n++] = STOP;
     s.first_answer = s.n;
-    return is_read ? answered(s, NOTE_WORDS) : s;
+    return s;
+}
+
+static sentence note_question(int title, const int words[NOTE_WORDS]) {
+    sentence s = SAY(ASKS), fact = note_fact(title, words);
+    memcpy(s.words + 1, fact.words, (size_t)fact.n * sizeof *s.words);
+    s.n += fact.n;
+    return answered(s, NOTE_WORDS);
 }
 
 /* A text being written. The last token is kept for FAL_WORLD_END. */
@@ -281,8 +264,8 @@ typedef enum fact_kind {
     FACT_CODE,
     FACT_HOLDER,
     FACT_WORK,
-    FACT_BELL,
-    FACT_NOTE
+    FACT_NOTE,
+    N_FACT_KINDS
 } fact_kind;
 
 /* What a document has stated so far. */
@@ -293,43 +276,44 @@ typedef struct facts {
     } items[N_FACTS];
 
     int count;
-    int codes[N_NAMES][2], firms[N_NAMES], holders[N_OBJECTS], places[N_FIRMS];
-    int bells[N_KINDS], notes[N_KINDS][NOTE_WORDS];
+    int codes[N_KEYS][2], holders[N_OBJECTS], firms[N_WORKERS], places[N_FIRMS];
+    int notes[N_TITLES][NOTE_WORDS];
     bool has_place[N_FIRMS];
 
     /* What this document speaks of: few things and mostly of one kind, so that a question is answered by its key, not by
      * what was stated last. */
-    int favourite, objects[N_OWN_OBJECTS], kinds[N_OWN_KINDS];
+    fact_kind favourite;
+    int objects[N_OWN_OBJECTS];
 } facts;
 
-static void remember(facts *f, fact_kind kind, int key, int position) {
+static int find(const facts *f, fact_kind kind, int key) {
     int i = 0;
     while (i < f->count && (f->items[i].kind != kind || f->items[i].key != key))
         i++;
+    return i;
+}
+
+static bool is_known(const facts *f, fact_kind kind, int key) {
+    return find(f, kind, key) < f->count;
+}
+
+static void remember(facts *f, fact_kind kind, int key, int position) {
+    int i = find(f, kind, key);
     if (i == f->count) f->count++;
     f->items[i].kind = kind;
     f->items[i].key = key;
     f->items[i].position = position;
 }
 
-static bool is_known(const facts *f, fact_kind kind, int key) {
-    for (int i = 0; i < f->count; i++) {
-        if (f->items[i].kind == kind && f->items[i].key == key) return true;
-    }
-    return false;
-}
+/* Each states a fact that is new, if it draws one and it fits; but objects are handed on. */
 
-static void state_work(text *t, facts *f) {
-    int name = draw(&t->random, classes[NAME].count), firm = draw(&t->random, classes[FIRM].count);
-    int place = draw(&t->random, classes[PLACE].count);
-    if (!f->has_place[firm]) {
-        if (!put(t, place_fact(firm, place))) return;
-        f->has_place[firm] = true;
-        f->places[firm] = place;
-    }
-    if (!put(t, work_fact(name, firm))) return;
-    f->firms[name] = firm;
-    remember(f, FACT_WORK, name, t->n);
+static void state_code(text *t, facts *f) {
+    int key = draw(&t->random, N_KEYS);
+    int code[2] = {draw(&t->random, classes[CODE_WORD].count),
+                   draw(&t->random, classes[CODE_WORD].count)};
+    if (is_known(f, FACT_CODE, key) || !put(t, code_fact(key, code))) return;
+    memcpy(f->codes[key], code, sizeof code);
+    remember(f, FACT_CODE, key, t->n);
 }
 
 static void state_holder(text *t, facts *f) {
@@ -344,34 +328,41 @@ static void state_holder(text *t, facts *f) {
     remember(f, FACT_HOLDER, object, t->n);
 }
 
-static void state_fact(text *t, facts *f) {
-    fal_random *r = &t->random;
-    int name = draw(r, classes[NAME].count), kind = f->kinds[draw(r, N_OWN_KINDS)];
-    int what = fal_random_unit(r) < 0.7 ? f->favourite : draw(r, N_FACT_DRAWS);
-    int code[2] = {draw(r, classes[CODE_WORD].count), draw(r, classes[CODE_WORD].count)};
-    int nouns[NOTE_WORDS], note_kind = draw(r, classes[BELL_KIND].count);
-    switch (what) {
-    case 0:
-    case 1:
-        if (!put(t, code_fact(name, code))) return;
-        memcpy(f->codes[name], code, sizeof code);
-        remember(f, FACT_CODE, name, t->n);
-        return;
-    case 2:
-    case 3: state_holder(t, f); return;
-    case 4: state_work(t, f); return;
-    case 5:
-        if (f->bells[kind] == MOST_COUNT || !put(t, bell_event(kind))) return;
-        f->bells[kind]++;
-        remember(f, FACT_BELL, kind, t->n);
-        return;
-    default:
-        for (int i = 0; i < NOTE_WORDS; i++)
-            nouns[i] = draw(r, classes[NOUN].count);
-        if (!put(t, note(note_kind, nouns, false))) return;
-        memcpy(f->notes[note_kind], nouns, sizeof nouns);
-        remember(f, FACT_NOTE, note_kind, t->n);
+static void state_work(text *t, facts *f) {
+    int worker = draw(&t->random, N_WORKERS), firm = draw(&t->random, N_FIRMS);
+    int place = draw(&t->random, classes[PLACE].count);
+    if (is_known(f, FACT_WORK, worker)) return;
+    if (!f->has_place[firm]) {
+        if (!put(t, place_fact(firm, place))) return;
+        f->has_place[firm] = true;
+        f->places[firm] = place;
     }
+    if (!put(t, work_fact(worker, firm))) return;
+    f->firms[worker] = firm;
+    remember(f, FACT_WORK, worker, t->n);
+}
+
+static void draw_note(fal_random *r, int words[NOTE_WORDS]) {
+    draw_different(r, classes[NOTE_WORD].count, words, NOTE_WORDS);
+}
+
+static void state_note(text *t, facts *f) {
+    int title = draw(&t->random, N_TITLES), words[NOTE_WORDS];
+    draw_note(&t->random, words);
+    if (is_known(f, FACT_NOTE, title) || !put(t, note_fact(title, words))) return;
+    memcpy(f->notes[title], words, sizeof words);
+    remember(f, FACT_NOTE, title, t->n);
+}
+
+typedef void state_function(text *t, facts *f);
+
+static void state_fact(text *t, facts *f) {
+    static state_function *const states[] = {[FACT_CODE] = state_code,
+                                             [FACT_HOLDER] = state_holder,
+                                             [FACT_WORK] = state_work,
+                                             [FACT_NOTE] = state_note};
+    bool is_favourite = fal_random_unit(&t->random) < 0.7;
+    states[is_favourite ? (int)f->favourite : draw(&t->random, N_FACT_KINDS)](t, f);
 }
 
 /* The fact that was stated about as long ago as a distance drawn evenly on a logarithmic scale, or any. */
@@ -391,18 +382,19 @@ static void ask_back(text *t, const facts *f) {
     switch (f->items[best].kind) {
     case FACT_CODE: (void)put(t, code_question(key, f->codes[key])); return;
     case FACT_HOLDER: (void)put(t, holder_question(key, f->holders[key])); return;
-    case FACT_WORK: (void)put(t, work_question(key, f->places[f->firms[key]])); return;
-    case FACT_BELL: (void)put(t, bell_question(key, f->bells[key])); return;
-    case FACT_NOTE: (void)put(t, note(key, f->notes[key], true)); return;
+    case FACT_WORK:
+        (void)put(t, work_question(key, f->firms[key], f->places[f->firms[key]]));
+        return;
+    case FACT_NOTE: (void)put(t, note_question(key, f->notes[key])); return;
+    case N_FACT_KINDS: return;
     }
 }
 
 void fal_world_document(uint64_t seed, uint64_t index, double chatter, int n_tokens,
                         int32_t *tokens, uint8_t *parts) {
     text t = begin(tokens, parts, n_tokens, seed, index);
-    facts f = {.favourite = draw(&t.random, N_FACT_DRAWS)};
-    draw_different(&t.random, classes[OBJECT].count, f.objects, N_OWN_OBJECTS);
-    draw_different(&t.random, classes[BELL_KIND].count, f.kinds, N_OWN_KINDS);
+    facts f = {.favourite = (fact_kind)draw(&t.random, N_FACT_KINDS)};
+    draw_different(&t.random, N_OBJECTS, f.objects, N_OWN_OBJECTS);
     while (t.limit - t.n >= MOST_SENTENCE) {
         double what = fal_random_unit(&t.random), facts_share = f.count < FEW_FACTS ? 0.7 : 0.25;
         if (what < chatter)
@@ -418,7 +410,7 @@ void fal_world_document(uint64_t seed, uint64_t index, double chatter, int n_tok
 /* ---- examples ---- */
 
 enum {
-    MOST_EVENTS = 24
+    MOST_EVENTS = 16
 };
 
 /* The events of an example in the order of the text, where each stands, and the question. */
@@ -451,20 +443,20 @@ static int nearest_event(const example *e, double depth) {
 }
 
 static void make_lookup(fal_random *r, double depth, example *e) {
-    int names[8];
-    draw_different(r, classes[NAME].count, names, 8);
+    int keys[8];
+    draw_different(r, N_KEYS, keys, 8);
     draw_places(r, e, 8);
     int asked = nearest_event(e, depth);
     for (int i = 0; i < 8; i++) {
         int code[2] = {draw(r, classes[CODE_WORD].count), draw(r, classes[CODE_WORD].count)};
-        e->events[i] = code_fact(names[i], code);
-        if (i == asked) e->question = code_question(names[i], code);
+        e->events[i] = code_fact(keys[i], code);
+        if (i == asked) e->question = code_question(keys[i], code);
     }
 }
 
 static void make_track(fal_random *r, double depth, example *e) {
     int objects[4], names[16], n_held[4] = {0};
-    draw_different(r, classes[OBJECT].count, objects, 4);
+    draw_different(r, N_OBJECTS, objects, 4);
     draw_different(r, classes[NAME].count, names, 16);
     draw_places(r, e, 16);
     int asked = -1;
@@ -484,33 +476,32 @@ static void make_track(fal_random *r, double depth, example *e) {
 }
 
 static void make_join(fal_random *r, double depth, example *e) {
-    int names[4], firms[4], places[4], order[8];
-    draw_different(r, classes[NAME].count, names, 4);
-    draw_different(r, classes[FIRM].count, firms, 4);
+    int workers[4], firms[4], places[4], order[8];
+    draw_different(r, N_WORKERS, workers, 4);
+    draw_different(r, N_FIRMS, firms, 4);
     draw_different(r, classes[PLACE].count, places, 4);
     draw_different(r, 8, order, 8);
     draw_places(r, e, 8);
     for (int i = 0; i < 8; i++) {
         int which = order[i] / 2;
-        e->events[i] = order[i] % 2 ? work_fact(names[which], firms[which])
+        e->events[i] = order[i] % 2 ? work_fact(workers[which], firms[which])
                                     : place_fact(firms[which], places[which]);
     }
     int asked = order[nearest_event(e, depth)] / 2;
-    e->question = work_question(names[asked], places[asked]);
+    e->question = work_question(workers[asked], firms[asked], places[asked]);
 }
 
-static void make_count(fal_random *r, double depth, example *e) {
-    int kinds[3], count = 1 + draw(r, 8), n_others = 8;
-    (void)depth;
-    draw_different(r, classes[BELL_KIND].count, kinds, 3);
-    draw_places(r, e, count + n_others);
-    int left = count;
-    for (int i = 0; i < e->n_events; i++) {
-        bool is_asked = draw(r, e->n_events - i) < left;
-        if (is_asked) left--;
-        e->events[i] = bell_event(is_asked ? kinds[0] : kinds[1 + i % 2]);
+static void make_recite(fal_random *r, double depth, example *e) {
+    int titles[4];
+    draw_different(r, N_TITLES, titles, 4);
+    draw_places(r, e, 4);
+    int asked = nearest_event(e, depth);
+    for (int i = 0; i < 4; i++) {
+        int words[NOTE_WORDS];
+        draw_note(r, words);
+        e->events[i] = note_fact(titles[i], words);
+        if (i == asked) e->question = note_question(titles[i], words);
     }
-    e->question = bell_question(kinds[0], count);
 }
 
 typedef void make_function(fal_random *r, double depth, example *e);
@@ -520,7 +511,7 @@ int fal_world_example(fal_world_task task, uint64_t seed, uint64_t index, double
     static make_function *const makers[] = {[FAL_WORLD_LOOKUP] = make_lookup,
                                             [FAL_WORLD_TRACK] = make_track,
                                             [FAL_WORLD_JOIN] = make_join,
-                                            [FAL_WORLD_COUNT] = make_count};
+                                            [FAL_WORLD_RECITE] = make_recite};
     text t = begin(tokens, NULL, n_tokens, seed ^ (0x51ed270b0u + (uint64_t)task), index);
     example e = {0};
     makers[task](&t.random, depth, &e);
@@ -548,10 +539,7 @@ void fal_world_word(int32_t token, char out[FAL_WORLD_WORD_SIZE]) {
         int index = token - classes[class].first;
         const char *s = classes[class].syllables;
         if (index < 0 || index >= classes[class].count) continue;
-        if (!s)
-            snprintf(out, FAL_WORLD_WORD_SIZE, "%d", index);
-        else
-            snprintf(out, FAL_WORLD_WORD_SIZE, "%.2s%.2s%s", s + 2 * (index % 8),
-                     s + 2 * ((index / 8 + index % 8 + 1) % 8), classes[class].ending);
+        snprintf(out, FAL_WORLD_WORD_SIZE, "%.2s%.2s%s", s + 2 * (index % 8),
+                 s + 2 * ((index / 8 + index % 8 + 1) % 8), classes[class].ending);
     }
 }

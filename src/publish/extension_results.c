@@ -64,7 +64,8 @@ fal_status fal_extension_results_check(const fal_extension_preset *preset, const
     FAL_TRY(check_measures(json_object_get(seed, "base"), "base", 1, err));
     for (int i = 0; (arm = fal_extension_arm_at(i)) != NULL; i++)
         FAL_TRY(check_arm(preset, seed, arm->name, err));
-    if (json_integer_value(json_object_get(seed, "seed")) != FAL_EXTENSION_LONG_MODEL_SEED)
+    if (!fal_extension_has_long_model(preset,
+                                      (uint64_t)json_integer_value(json_object_get(seed, "seed"))))
         return FAL_OK;
     return check_measures(json_object_get(seed, "long_model"), "long_model", FAL_EXTENSION_LENGTHS,
                           err);
