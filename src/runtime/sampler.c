@@ -1,5 +1,6 @@
-/* Body of <falconer/sampling.h>. Candidates are sorted by probability, equal ones by id; every filter cuts the sorted list,
- * so a draw depends on nothing but logits, options and seed. All sums are in double.
+/* Body of <falconer/sampling.h>. Candidates are sorted by probability, equal ones by id, and every filter cuts the sorted
+ * list, so a draw depends on nothing but logits, options and seed; no more of the list is sorted than a draw looks at. All
+ * sums are in double.
  *
  * Sources: transformers, generation/logits_process.py; typical sampling, arXiv:2202.00666; min-p, arXiv:2407.01082. */
 #include <falconer/sampling.h>
@@ -11,6 +12,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    LAST_STEP = 255 /* of a quarter of a nat each, which divide candidates by weight */
+};
 
 typedef struct candidate {
     double logit, weight; /* weight: probability up to a common factor; or a sorting key */
@@ -149,13 +154,9 @@ static void sift_down(candidate *heap, int n, int i) {
     }
 }
 
-/* The k best candidates, sorted, in front: a heap of k with the worst on top. Sorting a whole vocabulary for each token
- * would cost more than a small model's step. */
+/* The k best candidates, in front: a heap of k with the worst on top. */
 static int keep_best(candidate *c, int n, int k) {
-    if (k <= 0 || k >= n) {
-        qsort(c, (size_t)n, sizeof *c, by_logit);
-        return n;
-    }
+    if (k <= 0 || k >= n) return n;
     for (int i = k / 2; i-- > 0;)
         sift_down(c, k, i);
     for (int i = k; i < n; i++) {
@@ -164,55 +165,88 @@ static int keep_best(candidate *c, int n, int k) {
             sift_down(c, k, 0);
         }
     }
-    qsort(c, (size_t)k, sizeof *c, by_logit);
     return k;
 }
 
-/* weight = probability among the n candidates, which are sorted by logit. */
-static void normalise(candidate *c, int n) {
-    double sum = 0;
+/* weight = probability up to a common factor, 1 for the best. Those without any go; returns how many stay. The sum of the
+ * weights goes to *sum. */
+static int weigh(candidate *c, int n, double *sum) {
+    int kept = 0;
+    *sum = 0;
     for (int i = 0; i < n; i++) {
-        c[i].weight = exp(c[i].logit - c[0].logit);
-        sum += c[i].weight;
+        candidate one = c[i];
+        one.weight = exp(one.logit);
+        if (one.weight == 0) continue;
+        *sum += one.weight;
+        c[kept++] = one;
     }
-    for (int i = 0; i < n; i++)
-        c[i].weight /= sum;
+    return kept;
 }
 
-/* Keeps the tokens whose surprise lies nearest to the entropy, until they hold the mass p. */
-static int keep_typical(candidate *c, int n, double p) {
-    normalise(c, n);
-    double entropy = 0;
-    for (int i = 0; i < n; i++) {
-        if (c[i].weight > 0) entropy -= c[i].weight * log(c[i].weight);
-    }
-    double top = c[0].logit, log_sum = -log(c[0].weight);
+/* Which step of a quarter of a nat below the best one a candidate stands on; the last step has no end. */
+static int step_of(const candidate *c) {
+    double depth = -4 * c->logit;
+    return depth < LAST_STEP ? (int)depth : LAST_STEP;
+}
+
+/* Sorts the best candidates to the front, so many that they weigh at least `mass`, and returns how many. To sort the whole
+ * vocabulary for each token would cost more than a small model's step. */
+static int sort_head(candidate *c, int n, double mass) {
+    double weights[LAST_STEP + 1] = {0}, sum = 0;
+    int last = 0, count = 0;
     for (int i = 0; i < n; i++)
-        c[i].weight = -fabs(top - c[i].logit + log_sum - entropy);
+        weights[step_of(&c[i])] += c[i].weight;
+    while (last < LAST_STEP && (sum += weights[last]) <= mass)
+        last++;
+    for (int i = 0; i < n; i++) {
+        if (step_of(&c[i]) > last) continue;
+        candidate moved = c[i];
+        c[i] = c[count];
+        c[count++] = moved;
+    }
+    qsort(c, (size_t)count, sizeof *c, by_logit);
+    return count;
+}
+
+/* Keeps the tokens whose surprise lies nearest to the entropy, until they weigh the share p of sum, which becomes what they
+ * weigh. */
+static int keep_typical(candidate *c, int n, double p, double *sum) {
+    double entropy = 0, log_sum = log(*sum), mass = 0;
+    int kept = 0;
+    qsort(c, (size_t)n, sizeof *c, by_logit);
+    for (int i = 0; i < n; i++)
+        entropy += c[i].weight / *sum * (log_sum - c[i].logit);
+    for (int i = 0; i < n; i++)
+        c[i].weight = -fabs(log_sum - c[i].logit - entropy);
     qsort(c, (size_t)n, sizeof *c, by_weight);
-    double mass = 0;
-    int kept = 0;
-    while (kept < n && mass < p) {
-        mass += exp(c[kept].logit - top - log_sum);
-        kept++;
+    for (; kept < n && mass < p * *sum; kept++) {
+        c[kept].weight = exp(c[kept].logit);
+        mass += c[kept].weight;
     }
-    qsort(c, (size_t)kept, sizeof *c, by_logit);
+    *sum = mass;
     return kept;
 }
 
-static int keep_nucleus(candidate *c, int n, double p) {
-    normalise(c, n);
+/* Keeps the best ones until they weigh the share p of sum, which becomes what they weigh. They are sorted afterwards. */
+static int keep_nucleus(candidate *c, int n, double p, double *sum) {
     double mass = 0;
-    int kept = 0;
-    while (kept < n && (kept == 0 || mass < p))
+    int kept = 0, n_sorted = sort_head(c, n, p * *sum);
+    while (kept < n_sorted && (kept == 0 || mass < p * *sum))
         mass += c[kept++].weight;
+    *sum = mass;
     return kept;
 }
 
-static int keep_above(candidate *c, int n, double min_p) {
-    int kept = 1;
-    while (kept < n && exp(c[kept].logit - c[0].logit) >= min_p)
-        kept++;
+static int keep_above(candidate *c, int n, double min_p, double *sum) {
+    int kept = 0;
+    *sum = 0;
+    for (int i = 0; i < n; i++) {
+        candidate moved = c[i];
+        if (moved.weight < min_p) continue;
+        c[i] = c[kept];
+        c[kept++] = moved;
+        *sum += moved.weight;
+    }
     return kept;
 }
 
@@ -220,8 +254,10 @@ static bool is_allowed(const uint32_t *allowed, int32_t id) {
     return !allowed || (allowed[id / 32] >> id % 32 & 1);
 }
 
-/* Returns how many there are. NaN counts as minus infinity, so that a damaged model cannot make the order undefined. */
-static int fill_candidates(fal_sampler *s, const float *logits, const uint32_t *allowed) {
+/* Returns how many there are. NaN counts as minus infinity, so that a damaged model cannot make the order undefined. *out:
+ * the best logit. */
+static int fill_candidates(fal_sampler *s, const float *logits, const uint32_t *allowed,
+                           double *out) {
     double top = -HUGE_VAL;
     int n = 0;
     for (int32_t id = 0; id < s->n_vocab; id++) {
@@ -231,6 +267,7 @@ static int fill_candidates(fal_sampler *s, const float *logits, const uint32_t *
         if (x > top) top = x;
         s->candidates[n++] = (candidate){.logit = x, .id = id};
     }
+    *out = top;
     if (s->how.temperature == 0 || !isfinite(top)) return n;
     /* Relative to the best one, so that no temperature is too small for the division. */
     for (int i = 0; i < n; i++)
@@ -248,22 +285,22 @@ static int32_t most_probable(const candidate *c, int n) {
 
 int32_t fal_sampler_draw_allowed(fal_sampler *s, const float *logits, const uint32_t *allowed) {
     candidate *c = s->candidates;
-    int n = fill_candidates(s, logits, allowed);
+    double top;
+    int n = fill_candidates(s, logits, allowed, &top);
     if (n == 0) return -1;
     if (s->how.temperature == 0) return most_probable(c, n);
-    n = keep_best(c, n, s->how.top_k);
-    if (!isfinite(c[0].logit)) return c[0].id;
-    /* What has no probability must not be drawn for the rounding of a sum either. */
-    while (c[n - 1].logit == -HUGE_VAL)
-        n--;
-    if (s->how.top_p > 0 && s->how.top_p < 1) n = keep_nucleus(c, n, s->how.top_p);
-    if (s->how.min_p > 0) n = keep_above(c, n, s->how.min_p);
-    if (s->how.typical_p > 0 && s->how.typical_p < 1) n = keep_typical(c, n, s->how.typical_p);
-    normalise(c, n);
-    double u = fal_random_unit(&s->random), mass = 0;
+    if (!isfinite(top)) return most_probable(c, n);
+    double sum;
+    n = weigh(c, keep_best(c, n, s->how.top_k), &sum);
+    if (s->how.top_p > 0 && s->how.top_p < 1) n = keep_nucleus(c, n, s->how.top_p, &sum);
+    if (s->how.min_p > 0) n = keep_above(c, n, s->how.min_p, &sum);
+    if (s->how.typical_p > 0 && s->how.typical_p < 1)
+        n = keep_typical(c, n, s->how.typical_p, &sum);
+    double wanted = sum * fal_random_unit(&s->random), mass = 0;
+    n = sort_head(c, n, wanted);
     for (int i = 0; i < n - 1; i++) {
         mass += c[i].weight;
-        if (u < mass) return c[i].id;
+        if (wanted < mass) return c[i].id;
     }
     return c[n - 1].id;
 }

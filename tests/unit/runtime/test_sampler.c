@@ -1,6 +1,7 @@
 /* The sampler against distributions computed plainly in this file, and properties of the filters. */
 #include <falconer/sampling.h>
 
+#include "base/random.h"
 #include "check.h"
 
 #include <stdlib.h>
@@ -127,6 +128,99 @@ static void test_typical_p(void **state) {
         softmax_of(kept, 1, probability);
         check_distribution((fal_sampling){.temperature = 1, .typical_p = masses[k], .seed = 9 + k},
                            probability);
+    }
+}
+
+/* ---- many tokens: the same ids as sorting them all and cutting the list ---- */
+
+enum {
+    N_MANY = 3000
+};
+
+typedef struct ranked {
+    double weight;
+    int id;
+} ranked;
+
+static int by_rank(const void *a, const void *b) {
+    const ranked *x = a, *y = b;
+    if (x->weight != y->weight) return x->weight < y->weight ? 1 : -1;
+    return x->id - y->id;
+}
+
+static double sum_of(const ranked *r, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += r[i].weight;
+    return sum;
+}
+
+/* The list of candidates cut by top_k, top_p and min_p in this order; returns the one at the share u of its weight. */
+static int draw_plainly(const fal_sampling *how, const float *many, double u) {
+    static ranked r[N_MANY];
+    int n = how->top_k > 0 ? how->top_k : N_MANY, kept = 0;
+    double top = 0, mass = 0;
+    for (int i = 0; i < N_MANY; i++)
+        top = i == 0 || (double)many[i] > top ? (double)many[i] : top;
+    for (int i = 0; i < N_MANY; i++)
+        r[i] = (ranked){exp(((double)many[i] - top) / how->temperature), i};
+    qsort(r, N_MANY, sizeof *r, by_rank);
+    if (how->top_p > 0) {
+        double wanted = how->top_p * sum_of(r, n);
+        while (kept < n && mass < wanted)
+            mass += r[kept++].weight;
+        n = kept;
+    }
+    if (how->min_p > 0) {
+        for (kept = 0; kept < n && r[kept].weight >= how->min_p;)
+            kept++;
+        n = kept;
+    }
+    double wanted = u * sum_of(r, n);
+    mass = 0;
+    for (int i = 0; i < n - 1; i++) {
+        mass += r[i].weight;
+        if (wanted < mass) return r[i].id;
+    }
+    return r[n - 1].id;
+}
+
+static void test_as_sorted(void **state) {
+    (void)state;
+    /* temperature, top_k, top_p, min_p */
+    static const double ways[][4] = {
+        {1,    0,   0,        0   },
+        {0.01, 0,   0,        0   },
+        {90,   0,   0,        0   },
+        {1,    40,  0,        0   },
+        {1.5,  0,   0.9,      0   },
+        {2,    0,   0.999999, 0   },
+        {0.7,  100, 0.5,      0   },
+        {1,    0,   0,        0.02},
+        {2,    0,   0.8,      0.1 }
+    };
+    static float many[N_MANY];
+    for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
+        fal_random random = fal_random_seeded(w, 0), numbers = fal_random_seeded(w, 7);
+        const fal_sampling how = {.temperature = ways[w][0],
+                                  .top_k = (int)ways[w][1],
+                                  .top_p = ways[w][2],
+                                  .min_p = ways[w][3],
+                                  .seed = w};
+        fal_sampler *s;
+        fal_error err = {0};
+        CHECK_OK(fal_sampler_open(&s, &how, N_MANY, 0, &err), &err);
+        for (int i = 0; i < 150; i++) {
+            /* Equal logits, far outliers, a wide and a narrow spread. */
+            for (int k = 0; k < N_MANY; k++)
+                many[k] = (float)(fal_random_normal(&numbers) * (i % 5 + 0.1));
+            for (int k = 0; k < i % 40; k++)
+                many[7 * k] = many[3];
+            if (i % 7 == 0) many[1234] = 900;
+            assert_int_equal(fal_sampler_draw(s, many),
+                             draw_plainly(&how, many, fal_random_unit(&random)));
+        }
+        fal_sampler_close(s);
     }
 }
 
@@ -318,19 +412,13 @@ static void test_log_probability(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_temperature_and_top_k),
-        cmocka_unit_test(test_top_p),
-        cmocka_unit_test(test_min_p),
-        cmocka_unit_test(test_typical_p),
-        cmocka_unit_test(test_penalties),
-        cmocka_unit_test(test_seeds),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_log_probability),
-        cmocka_unit_test(test_biases),
-        cmocka_unit_test(test_allowed),
-        cmocka_unit_test(test_allowed_words),
-        cmocka_unit_test(test_top_log_probabilities),
+        cmocka_unit_test(test_greedy),        cmocka_unit_test(test_temperature_and_top_k),
+        cmocka_unit_test(test_top_p),         cmocka_unit_test(test_min_p),
+        cmocka_unit_test(test_typical_p),     cmocka_unit_test(test_as_sorted),
+        cmocka_unit_test(test_penalties),     cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_log_probability),
+        cmocka_unit_test(test_biases),        cmocka_unit_test(test_allowed),
+        cmocka_unit_test(test_allowed_words), cmocka_unit_test(test_top_log_probabilities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
