@@ -183,6 +183,13 @@ static fal_status open_shelf(fal_engine *e, fal_error *err) {
     return FAL_OK;
 }
 
+static fal_status copy_kv_type(fal_engine *e, fal_error *err) {
+    const char *name = e->how.kv_type;
+    if (!name) return FAL_OK;
+    e->how.kv_type = e->kv_type = fal_copy_string(name, strlen(name));
+    return e->kv_type ? FAL_OK : fal_fail_memory(err, strlen(name));
+}
+
 static fal_status open_parts(fal_engine *e, fal_error *err) {
     FAL_TRY(resolve_options(e, err));
     e->state.n_parallel = (size_t)e->how.n_parallel;
@@ -217,7 +224,8 @@ fal_status fal_engine_open(fal_engine **out, fal_model *model, const fal_engine_
     e->model = model;
     if (options) e->how = *options;
     init_locks(e);
-    fal_status status = open_parts(e, err);
+    fal_status status = copy_kv_type(e, err);
+    if (status == FAL_OK) status = open_parts(e, err);
     if (status != FAL_OK) {
         fal_engine_close(e);
         return status;
@@ -250,6 +258,7 @@ void fal_engine_close(fal_engine *e) {
     fal_places_close(e->places);
     fal_shelf_close(e->shelf);
     fal_batch_close(e->batch);
+    fal_free(e->kv_type);
     fal_free(e->feeding);
     fal_free(e->partners);
     fal_free(e->parts);

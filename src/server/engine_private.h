@@ -14,6 +14,7 @@ typedef struct fal_job_list {
 struct fal_engine {
     fal_model *model;
     fal_engine_options how; /* defaults resolved */
+    char *kv_type;          /* what how.kv_type points to */
     size_t n_context, n_vocab, d_model;
     bool shares; /* what one prompt's timeline holds may serve another */
     pthread_t thread;
@@ -71,6 +72,9 @@ void fal_engine_end_job(fal_engine *e, fal_job *job, const fal_error *failure);
 
 /* An answer needs no more computing: its place becomes idle. */
 void fal_engine_leave_place(fal_engine *e, fal_job_answer *a);
+
+/* Whether the job waits for its consumer; notes since when. */
+bool fal_job_pauses(fal_job *job, double now);
 
 /* ---- one step (step.c) ---- */
 

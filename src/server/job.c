@@ -137,6 +137,8 @@ static fal_status make_answers(fal_job *job, const fal_job_options *o, fal_error
         job->answers[i] = (fal_job_answer){
             .job = job,
             .index = i,
+            .feed = job->prompt,
+            .n_feed = job->n_prompt,
             .pending = -1,
             .how = {.sampling = job->how.sampling,
                     .stream = (uint64_t)i,
@@ -153,8 +155,10 @@ static fal_status make_answers(fal_job *job, const fal_job_options *o, fal_error
 
 static void free_job(fal_job *job) {
     if (job->how.release) job->how.release(job->how.owned);
-    for (int i = 0; job->answers && i < job->n_answers; i++)
+    for (int i = 0; job->answers && i < job->n_answers; i++) {
         fal_answer_close(job->answers[i].answer);
+        fal_free(job->answers[i].parked);
+    }
     pthread_cond_destroy(&job->called_back);
     pthread_mutex_destroy(&job->events_lock);
     fal_free(job->answers);

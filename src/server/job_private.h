@@ -17,9 +17,13 @@ typedef struct fal_job_answer {
     fal_place *place; /* where it is computed; NULL: it waits, or is over */
     fal_generate_options how;
     fal_answer *answer; /* NULL before it has a place */
-    size_t n_fed;       /* tokens of the prompt in its timeline */
-    int32_t pending;    /* drawn and not computed yet; -1: none */
-    double last_at;     /* when its last token was drawn; 0: none was */
+    /* What its timeline holds before the next draw but the pending token: the prompt; of one that had to give its place
+     * away, also what was drawn. */
+    const int32_t *feed;  /* [n_feed] */
+    size_t n_feed, n_fed; /* of these, so many are computed */
+    int32_t *parked;      /* what feed points to if it is not the prompt; or NULL */
+    int32_t pending;      /* drawn and not computed yet; -1: none */
+    double last_at;       /* when its last token was drawn; 0: none was */
 } fal_job_answer;
 
 /* Records of events, one behind the other; grows to the most that waits. */

@@ -4,6 +4,11 @@
 #include "base/fail.h"
 #include "server/engine_private.h"
 
+#include <string.h>
+
+/* Seconds that a consumer may take without losing its place to somebody else. */
+static const double pause_before_parking = 0.5;
+
 /* ---- the end ---- */
 
 void fal_engine_leave_place(fal_engine *e, fal_job_answer *a) {
@@ -42,14 +47,21 @@ void fal_engine_end_job(fal_engine *e, fal_job *job, const fal_error *failure) {
     pthread_mutex_unlock(&e->lock);
 }
 
+bool fal_job_pauses(fal_job *job, double now) {
+    bool is_full = fal_job_is_full(job);
+    if (!is_full) job->paused_at = 0;
+    if (is_full && job->paused_at == 0) job->paused_at = now;
+    return is_full;
+}
+
 /* Why the job must not go on; OK: it may. */
-static fal_status judge_job(const fal_engine *e, const fal_job *job, double now, fal_error *err) {
+static fal_status judge_job(const fal_engine *e, fal_job *job, double now, fal_error *err) {
     if (atomic_load_explicit(&job->is_cancelled, memory_order_relaxed))
         return fal_fail(err, FAL_E_CANCELLED, "cancelled");
     if (job->how.max_seconds > 0 && now - job->started_at > job->how.max_seconds)
         return fal_fail(err, FAL_E_CANCELLED, "not finished within %g seconds",
                         job->how.max_seconds);
-    if (job->paused_at > 0 && now - job->paused_at > e->how.max_pause_s)
+    if (job->paused_at > 0 && fal_job_pauses(job, now) && now - job->paused_at > e->how.max_pause_s)
         return fal_fail(err, FAL_E_CANCELLED, "nobody took the answer for %d seconds",
                         e->how.max_pause_s);
     return FAL_OK;
@@ -65,13 +77,19 @@ static void end_hopeless(fal_engine *e, const fal_job_list *list, double now) {
 
 /* ---- places ---- */
 
+/* Whether an answer of the job could use a place. */
+static bool can_use_place(fal_job *job, double now) {
+    if (!job->is_admitted) return !job->is_fetching;
+    return job->is_prompt_done && !fal_job_pauses(job, now);
+}
+
 /* The job whose next answer is to get a place: of those that can use one, the one that holds fewest, then the oldest. So
  * nobody waits for all the answers of somebody else. */
-static fal_job *choose_job(const fal_engine *e) {
+static fal_job *choose_job(const fal_engine *e, double now) {
     fal_job *best = NULL;
     for (fal_job *job = e->waiting.first; job; job = job->next) {
-        bool can = (!job->is_admitted || job->is_prompt_done) && !job->is_fetching;
-        if (can && (!best || job->n_placed < best->n_placed)) best = job;
+        bool is_better = !best || job->n_placed < best->n_placed;
+        if (is_better && can_use_place(job, now)) best = job;
     }
     return best;
 }
@@ -84,15 +102,17 @@ static fal_job_answer *unplaced_answer(fal_job *job) {
     return NULL;
 }
 
-/* The last token is always computed: its logits are needed. What looks at each token computes all, the first time. */
-static size_t most_reused(const fal_engine *e, const fal_job *job) {
-    bool is_all_needed = !job->is_prompt_done && fal_job_looks_at_prompt(job);
-    return is_all_needed || !e->shares ? 0 : job->n_prompt - 1;
+/* The last token of a prompt is always computed: its logits are needed. What looks at each token computes all, the first
+ * time. */
+static size_t most_reused(const fal_engine *e, const fal_job_answer *a) {
+    bool is_all_needed = !a->job->is_prompt_done && fal_job_looks_at_prompt(a->job);
+    if (is_all_needed || !e->shares) return 0;
+    return a->pending >= 0 ? a->n_feed : a->n_feed - 1;
 }
 
 /* Whether the job waits for a timeline from disk. */
 static bool must_fetch(fal_engine *e, fal_job *job) {
-    size_t most = most_reused(e, job);
+    size_t most = most_reused(e, &job->answers[0]);
     if (!e->shelf || job->is_prompt_done || most == 0) return false;
     size_t n_known = fal_places_n_known(e->places, job->prompt, most);
     job->is_fetching = fal_shelf_fetch(e->shelf, job->prompt, most, n_known, !job->has_fetched);
@@ -123,7 +143,7 @@ static fal_status take_place(fal_engine *e, fal_job_answer *a, fal_place **place
     *place = NULL;
     FAL_TRY(open_answer(e, a, err));
     const fal_place_request request = {
-        .holder = a, .group = a->job, .tokens = a->job->prompt, .most = most_reused(e, a->job)};
+        .holder = a, .group = a->job, .tokens = a->feed, .most = most_reused(e, a)};
     fal_status status = fal_places_take(place, e->places, &request, err);
     /* Memory for one place more may come when others are over. */
     bool others_run = n_held(e) > 0;
@@ -150,7 +170,7 @@ static void admit(fal_engine *e, fal_job *job, const fal_job_answer *a, double n
 
 static void give_places(fal_engine *e, double now) {
     fal_job *job;
-    while (fal_places_n_idle(e->places) > 0 && (job = choose_job(e))) {
+    while (fal_places_n_idle(e->places) > 0 && (job = choose_job(e, now))) {
         fal_error failure;
         fal_place *place;
         if (must_fetch(e, job)) continue;
@@ -168,6 +188,50 @@ static void give_places(fal_engine *e, double now) {
     }
 }
 
+/* ---- parking ---- */
+
+/* The answer that has waited for its consumer for longest, and for a while; NULL: none. */
+static fal_job_answer *find_paused(fal_engine *e, double now) {
+    fal_job_answer *longest = NULL;
+    for (int i = 0; i < fal_places_count(e->places); i++) {
+        fal_job_answer *a = fal_places_at(e->places, i)->holder;
+        if (!a || a->job->paused_at == 0 || now - a->job->paused_at < pause_before_parking)
+            continue;
+        if (!longest || a->job->paused_at < longest->job->paused_at) longest = a;
+    }
+    return longest;
+}
+
+/* Takes the place of an answer away. What was drawn is noted, so that it can go on in any place, later; most of that will
+ * not have to be computed again. False: memory is short. */
+static bool park(fal_engine *e, fal_job_answer *a) {
+    const fal_session *s = a->place->session;
+    size_t count = fal_session_count(s);
+    if (a->pending >= 0 && count > a->n_feed) {
+        int32_t *tokens = fal_alloc(count, sizeof *tokens);
+        if (!tokens) return false;
+        memcpy(tokens, fal_session_tokens(s), count * sizeof *tokens);
+        fal_free(a->parked);
+        a->feed = a->parked = tokens;
+        a->n_feed = count;
+    }
+    fal_job_list_remove(&e->running, a->job);
+    fal_job_list_remove(&e->waiting, a->job);
+    fal_job_list_add(&e->waiting, a->job);
+    fal_engine_leave_place(e, a);
+    return true;
+}
+
+/* While others wait for a place, none is held by who waits for a consumer. (With a dynamic context method an answer cannot
+ * be gone on from in one feed to the same bits.) */
+static void park_paused(fal_engine *e, double now) {
+    while (e->shares && fal_places_n_idle(e->places) == 0 && choose_job(e, now)) {
+        fal_job_answer *a = find_paused(e, now);
+        if (!a || !park(e, a)) return;
+        give_places(e, now);
+    }
+}
+
 /* ---- a round ---- */
 
 static void collect(fal_engine *e) {
@@ -182,10 +246,10 @@ void fal_engine_publish(fal_engine *e) {
     fal_shelf_state shelf = {0};
     size_t n_paused = 0;
     if (e->shelf) shelf = fal_shelf_state_get(e->shelf);
-    for (int i = 0; i < fal_places_count(e->places); i++) {
-        const fal_job_answer *a = fal_places_at(e->places, i)->holder;
-        n_paused += a && a->job->paused_at > 0;
-    }
+    for (const fal_job *job = e->running.first; job; job = job->next)
+        n_paused += job->paused_at > 0;
+    for (const fal_job *job = e->waiting.first; job; job = job->next)
+        n_paused += job->paused_at > 0;
     pthread_mutex_lock(&e->lock);
     e->state.n_running = n_held(e);
     e->state.n_paused = n_paused;
@@ -202,6 +266,7 @@ bool fal_engine_round(fal_engine *e) {
     end_hopeless(e, &e->waiting, now);
     end_hopeless(e, &e->running, now);
     give_places(e, now);
+    park_paused(e, now);
     fal_engine_publish(e);
     bool has_computed = fal_engine_step(e, now);
     fal_engine_publish(e);

@@ -15,15 +15,8 @@ static const double longest_beside_others = 0.1, longest_alone = 0.4;
 
 /* ---- who takes part ---- */
 
-static bool is_paused(fal_job *job, double now) {
-    bool is_full = fal_job_is_full(job);
-    if (!is_full) job->paused_at = 0;
-    if (is_full && job->paused_at == 0) job->paused_at = now;
-    return is_full;
-}
-
 static size_t n_unfed(const fal_job_answer *a) {
-    return a->job->n_prompt - a->n_fed;
+    return a->n_feed - a->n_fed;
 }
 
 static size_t add_part(fal_engine *e, size_t n_parts, fal_job_answer *a, fal_batch_part part) {
@@ -61,10 +54,12 @@ static fal_batch_part prompt_part(const fal_job_answer *a, size_t count) {
     fal_job *job = a->job;
     bool is_looked_at = !job->is_prompt_done && fal_job_looks_at_prompt(job);
     if (is_looked_at && count > FAL_JOB_ROWS) count = FAL_JOB_ROWS;
-    fal_batch_part part = {.tokens = job->prompt + a->n_fed,
+    /* One that goes on with a pending token draws after that. */
+    bool draws = a->pending < 0 && !fal_job_has_no_answer(job);
+    fal_batch_part part = {.tokens = a->feed + a->n_fed,
                            .count = count,
                            .n_following = n_unfed(a) - count,
-                           .wants_logits = count == n_unfed(a) && !fal_job_has_no_answer(job)};
+                           .wants_logits = count == n_unfed(a) && draws};
     if (is_looked_at && job->how.wants_embedding) part.hidden = job->rows;
     if (is_looked_at && !job->how.wants_embedding) part.all_logits = job->rows;
     return part;
@@ -75,7 +70,7 @@ static size_t gather(fal_engine *e, double now) {
     size_t n_parts = 0, n_feeding = 0;
     for (int i = 0; i < fal_places_count(e->places); i++) {
         fal_job_answer *a = fal_places_at(e->places, i)->holder;
-        if (!a || is_paused(a->job, now)) continue;
+        if (!a || fal_job_pauses(a->job, now)) continue;
         if (n_unfed(a) > 0) {
             e->feeding[n_feeding++] = a;
         } else {
@@ -234,7 +229,7 @@ static fal_status take_part(fal_engine *e, const fal_batch_part *part, fal_job_a
     if (part->all_logits) note_logits(e, a->job, a->n_fed, part->count);
     if (part->hidden) note_hidden(e, a->job, part->count);
     a->n_fed += part->count;
-    return n_unfed(a) == 0 ? end_prompt(e, a, err) : FAL_OK;
+    return n_unfed(a) == 0 && a->pending < 0 ? end_prompt(e, a, err) : FAL_OK;
 }
 
 /* ---- the step ---- */

@@ -293,25 +293,32 @@ static fal_job *start_paused(fal_engine *e, const fal_job_options *how) {
     return job;
 }
 
+/* Whoever does not take its events pauses; others go on, on its place if there is no other. */
 static void test_slow_consumer(void **state) {
     (void)state;
-    const fal_engine_options o = {.n_parallel = 2};
-    fal_engine *e = open_engine(&o);
-    consumer c = CONSUMER;
-    fal_job_options slow = verbose(&c), other = drawing(4, 20);
-    fal_job *job = start_paused(e, &slow);
-    uint64_t n_drawn = state_of(e).tokens_drawn;
-    assert_true(n_drawn < N_CONTEXT - 10); /* it stopped before the end */
-    for (int i = 0; i < 4; i++)
-        check_job(e, &other);
-    assert_int_equal(state_of(e).n_paused, 1);
-    recording got = {0}, alone = {0};
-    fal_error err = {0};
-    CHECK_OK(consume(&c, job, &got, &err), &err);
-    fal_job_release(job);
-    generate_alone(&slow, 0, &alone);
-    assert_true(got.is_finished && is_same(&got, &alone));
-    fal_engine_close(e);
+    static const fal_engine_options ways[] = {
+        {.n_parallel = 2},
+        {               .n_parallel = 1              },
+        { .n_parallel = 1,               .without_cache = true}
+    };
+    for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
+        fal_engine *e = open_engine(&ways[w]);
+        consumer c = CONSUMER;
+        fal_job_options slow = verbose(&c), other = drawing(4, 20);
+        fal_job *job = start_paused(e, &slow);
+        uint64_t n_drawn = state_of(e).tokens_drawn;
+        assert_true(n_drawn < N_CONTEXT - 10); /* it stopped before the end */
+        for (int i = 0; i < 4; i++)
+            check_job(e, &other);
+        assert_int_equal(state_of(e).n_paused, 1);
+        recording got = {0}, alone = {0};
+        fal_error err = {0};
+        CHECK_OK(consume(&c, job, &got, &err), &err);
+        fal_job_release(job);
+        generate_alone(&slow, 0, &alone);
+        assert_true(got.is_finished && is_same(&got, &alone));
+        fal_engine_close(e);
+    }
 }
 
 static void test_pause_has_an_end(void **state) {
@@ -321,7 +328,9 @@ static void test_pause_has_an_end(void **state) {
     consumer c = CONSUMER;
     fal_job_options slow = verbose(&c), other = drawing(4, 20);
     fal_job *job = start_paused(e, &slow);
-    check_job(e, &other); /* gets the only place when the first one is given up */
+    check_job(e, &other);
+    for (int i = 0; i < 1000 && state_of(e).jobs_cancelled == 0; i++)
+        sleep_ms(10);
     recording got = {0};
     fal_error err = {0};
     CHECK_STATUS(consume(&c, job, &got, &err), FAL_E_CANCELLED, &err, "nobody took");
@@ -330,26 +339,71 @@ static void test_pause_has_an_end(void **state) {
     fal_engine_close(e);
 }
 
+/* Holds the computing thread up until it is opened. */
+typedef struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    bool is_reached, is_open;
+} gate;
+
+#define GATE \
+    { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER }
+
+static void wait_at(void *user) {
+    gate *g = user;
+    pthread_mutex_lock(&g->lock);
+    g->is_reached = true;
+    pthread_cond_broadcast(&g->moved);
+    while (!g->is_open)
+        pthread_cond_wait(&g->moved, &g->lock);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void open_gate(gate *g) {
+    pthread_mutex_lock(&g->lock);
+    g->is_open = true;
+    pthread_cond_broadcast(&g->moved);
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* A job on whose on_event the computing thread waits until the gate is opened. */
+static fal_job *start_gated(fal_engine *e, gate *g) {
+    fal_job *job;
+    fal_error err = {0};
+    fal_job_options how = drawing(1, 30);
+    how.ignore_end = true;
+    how.on_event = wait_at;
+    how.user = g;
+    CHECK_OK(fal_job_start(&job, e, &how, &err), &err);
+    pthread_mutex_lock(&g->lock);
+    while (!g->is_reached)
+        pthread_cond_wait(&g->moved, &g->lock);
+    pthread_mutex_unlock(&g->lock);
+    return job;
+}
+
 static void test_queue_is_bounded(void **state) {
     (void)state;
     const fal_engine_options o = {.n_parallel = 1, .n_waiting = 2};
     fal_engine *e = open_engine(&o);
-    consumer c = CONSUMER;
-    fal_job_options slow = verbose(&c), other = drawing(4, 6);
-    fal_job *job = start_paused(e, &slow), *waiting[3];
+    gate g = GATE;
+    fal_job_options other = drawing(4, 6);
+    fal_job *job = start_gated(e, &g), *waiting[3];
     fal_error err = {0};
     CHECK_OK(fal_job_start(&waiting[0], e, &other, &err), &err);
     CHECK_OK(fal_job_start(&waiting[1], e, &other, &err), &err);
     CHECK_STATUS(fal_job_start(&waiting[2], e, &other, &err), FAL_E_BUSY, &err, "at most 2");
     assert_int_equal(state_of(e).n_waiting, 2);
     assert_int_equal(state_of(e).jobs_refused, 1);
-    fal_job_release(waiting[1]); /* leaves the queue though nothing is computed */
-    for (int i = 0; i < 1000 && state_of(e).n_waiting == 2; i++)
+    fal_job_release(waiting[1]); /* leaves the queue without ever having had a place */
+    open_gate(&g);
+    for (int i = 0; i < 1000 && state_of(e).jobs_cancelled == 0; i++)
         sleep_ms(10);
     CHECK_OK(fal_job_start(&waiting[1], e, &other, &err), &err);
-    fal_job_release(job);
     fal_engine_drain(e);
-    assert_int_equal(state_of(e).jobs_done, 2);
+    assert_int_equal(state_of(e).jobs_done, 3);
+    assert_int_equal(state_of(e).queue_seconds.count, 3);
+    fal_job_release(job);
     fal_job_release(waiting[0]);
     fal_job_release(waiting[1]);
     fal_engine_close(e);
@@ -387,15 +441,18 @@ static void test_time_limit(void **state) {
     (void)state;
     const fal_engine_options o = {.n_parallel = 1};
     fal_engine *e = open_engine(&o);
-    consumer c = CONSUMER, d = CONSUMER;
-    fal_job_options slow = verbose(&c), late = drawing(1, 5);
-    fal_job *job = start_paused(e, &slow), *waiting;
+    gate g = GATE;
+    consumer c = CONSUMER;
+    fal_job_options late = drawing(1, 5);
+    fal_job *job = start_gated(e, &g), *waiting;
     fal_error err = {0};
     late.max_seconds = 0.05;
     late.on_event = consumer_wake;
-    late.user = &d;
+    late.user = &c;
     CHECK_OK(fal_job_start(&waiting, e, &late, &err), &err);
-    CHECK_STATUS(consume(&d, waiting, NULL, &err), FAL_E_CANCELLED, &err, "0.05 seconds");
+    sleep_ms(100);
+    open_gate(&g);
+    CHECK_STATUS(consume(&c, waiting, NULL, &err), FAL_E_CANCELLED, &err, "0.05 seconds");
     fal_job_release(waiting);
     fal_job_release(job);
     fal_engine_close(e);

@@ -13,6 +13,7 @@
 
 enum {
     N_KINDS = 24,
+    SLOW_KIND = 20,
     N_THREADS = 4,
     MOST_ANSWERS = 3,
     MOST_PROMPT = 64
@@ -48,6 +49,14 @@ static void make_kind(int i) {
     if (i % 7 == 4) k->how.ignore_end = true, k->how.max_new_tokens = 0;
     if (i % 8 == 5) k->how.sampling.biases = biases, k->how.sampling.n_biases = 2;
     if (i % 9 == 6) k->how.n_top = 4;
+    /* More events than may wait: who takes them slowly loses its place to others. */
+    if (i == SLOW_KIND) {
+        k->how = drawing(77, 0);
+        k->how.prompt = k->prompt;
+        k->how.n_answers = 2;
+        k->how.ignore_end = true;
+        k->how.n_top = FAL_JOB_MAX_TOP;
+    }
     for (int a = 0; a < k->how.n_answers; a++)
         generate_alone(&k->how, a, &k->alone[a]);
     if (i == 0 || i % 4 == 3 || kinds[i - 1].alone[0].n_ids < 6) return;
@@ -92,6 +101,7 @@ static void nap(fal_random *random) {
 static void follow(client *c, consumer *wait, fal_job *job, const kind *k, int cancel_at) {
     recording *got = calloc(MOST_ANSWERS, sizeof *got);
     fal_job_event e = {0};
+    if (k == &kinds[SLOW_KIND]) nanosleep(&(struct timespec){.tv_nsec = 900000000}, NULL);
     bool is_over = false;
     for (int n = 0; !is_over; n++) {
         if (n == cancel_at) fal_job_cancel(job);
