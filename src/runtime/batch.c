@@ -1,22 +1,29 @@
 /* Body of batch.h: lays the parts of a step out one behind the other, hands them to the model's forward pass, and gives
- * each session what it asked for. A session's own feed is a step of one part. */
+ * each session what it asked for. A session's own feed is a step of one part.
+ *
+ * All threads share each operation of a step, or, where the weights fit into a core's cache, each thread takes some of the
+ * parts through all layers alone: a small model has less work in an operation than threads cost who wait for each other
+ * after it. Results do not depend on neighbours, so neither on the way. */
 #include "runtime/batch.h"
 
 #include "base/alloc.h"
+#include "base/thread.h"
 #include "runtime/session_private.h"
 
 #include <string.h>
 
 enum {
-    MAX_TOKENS = 65536
+    MAX_TOKENS = 65536,
+    MOST_LANES = 64,
+    SMALL_WEIGHTS = 16 << 20, /* bytes: what stays in the cache of each core */
+    FEW_TOKENS = 8            /* of a single part, so few that one thread is as fast as all */
 };
 
-struct fal_batch {
-    fal_model *model;
+/* Where some parts are computed. */
+typedef struct lane {
+    fal_device *device; /* of one thread; NULL: the model's */
     fal_queue *queue;
-    int max_tokens;
     char *scratch;
-    size_t scratch_bytes;
     /* Of the step at hand, [max_tokens]. */
     int32_t *tokens, *positions, *wanted;
     int32_t *lasts; /* rows of the final norm's output whose logits go to a session */
@@ -26,7 +33,60 @@ struct fal_batch {
     float *last_hidden; /* [lasts, d_model] */
     float *last_logits; /* [lasts, n_vocab] */
     size_t parts_capacity, segments_capacity, hidden_capacity, logits_capacity;
+    /* What it computes: n_given of the step's parts. */
+    const fal_batch_part *given;
+    size_t n_given;
+    fal_step step;
+    fal_status status;
+    fal_error error;
+} lane;
+
+struct fal_batch {
+    fal_model *model;
+    int max_tokens;
+    size_t scratch_bytes;
+    lane whole; /* all threads at each operation */
+    /* A thread each, made when first needed; none where the way is not taken. */
+    lane *lanes;
+    int most_lanes, n_lanes;
+    fal_pool *pool;
 };
+
+static void close_lane(lane *l) {
+    fal_queue_close(l->queue);
+    fal_device_close(l->device);
+    fal_free(l->last_logits);
+    fal_free(l->last_hidden);
+    fal_free(l->segments);
+    fal_free(l->parts);
+    fal_free(l->lasts);
+    fal_free(l->wanted);
+    fal_free(l->positions);
+    fal_free(l->tokens);
+    fal_free(l->scratch);
+    *l = (lane){0};
+}
+
+/* On a device that is open. */
+static fal_status open_lane(lane *l, const fal_batch *b, fal_device *device, fal_error *err) {
+    size_t n = (size_t)b->max_tokens;
+    l->scratch = fal_alloc_aligned(b->scratch_bytes, 1);
+    l->tokens = fal_alloc(n, sizeof *l->tokens);
+    l->positions = fal_alloc(n, sizeof *l->positions);
+    l->wanted = fal_alloc(n, sizeof *l->wanted);
+    l->lasts = fal_alloc(n, sizeof *l->lasts);
+    if (!l->scratch || !l->tokens || !l->positions || !l->wanted || !l->lasts)
+        return fal_fail_memory(err, b->scratch_bytes);
+    return fal_queue_open(&l->queue, device, err);
+}
+
+static int most_lanes_of(const fal_model *model) {
+    const fal_device *device = fal_model_device(model);
+    if (fal_device_has_memory(device) || device->n_threads < 2
+        || fal_model_info_get(model)->weight_bytes > SMALL_WEIGHTS)
+        return 0;
+    return device->n_threads < MOST_LANES ? device->n_threads : MOST_LANES;
+}
 
 fal_status fal_batch_open(fal_batch **out, fal_model *model, int max_tokens, fal_error *err) {
     *out = NULL;
@@ -37,18 +97,11 @@ fal_status fal_batch_open(fal_batch **out, fal_model *model, int max_tokens, fal
     if (!b) return fal_fail_memory(err, sizeof *b);
     b->model = model;
     b->max_tokens = max_tokens;
-    size_t n = (size_t)max_tokens;
+    b->most_lanes = most_lanes_of(model);
     fal_status status;
     FAL_TRY_OUT(fal_model_plan(model, max_tokens, max_tokens, fal_model_default_kv_type(model),
                                &b->scratch_bytes, err));
-    b->scratch = fal_alloc_aligned(b->scratch_bytes, 1);
-    b->tokens = fal_alloc(n, sizeof *b->tokens);
-    b->positions = fal_alloc(n, sizeof *b->positions);
-    b->wanted = fal_alloc(n, sizeof *b->wanted);
-    b->lasts = fal_alloc(n, sizeof *b->lasts);
-    if (!b->scratch || !b->tokens || !b->positions || !b->wanted || !b->lasts)
-        FAL_TRY_OUT(fal_fail_memory(err, b->scratch_bytes));
-    FAL_TRY_OUT(fal_queue_open(&b->queue, fal_model_device(model), err));
+    FAL_TRY_OUT(open_lane(&b->whole, b, fal_model_device(model), err));
     *out = b;
     return FAL_OK;
 out:
@@ -56,18 +109,31 @@ out:
     return status;
 }
 
+/* Makes sure of n lanes, and of threads for them. */
+static fal_status make_lanes(fal_batch *b, int n, fal_error *err) {
+    const fal_device *device = fal_model_device(b->model);
+    if (!b->lanes) b->lanes = fal_alloc((size_t)b->most_lanes, sizeof *b->lanes);
+    if (!b->lanes) return fal_fail_memory(err, (size_t)b->most_lanes * sizeof *b->lanes);
+    for (; b->n_lanes < n; b->n_lanes++) {
+        lane *l = &b->lanes[b->n_lanes];
+        fal_status status = fal_device_open(&l->device, device->backend->name, 1, err);
+        if (status == FAL_OK) status = open_lane(l, b, l->device, err);
+        if (status != FAL_OK) {
+            close_lane(l);
+            return status;
+        }
+    }
+    if (n < 2 || b->pool) return FAL_OK;
+    return fal_pool_open(&b->pool, b->most_lanes, err);
+}
+
 void fal_batch_close(fal_batch *b) {
     if (!b) return;
-    fal_queue_close(b->queue);
-    fal_free(b->last_logits);
-    fal_free(b->last_hidden);
-    fal_free(b->segments);
-    fal_free(b->parts);
-    fal_free(b->lasts);
-    fal_free(b->wanted);
-    fal_free(b->positions);
-    fal_free(b->tokens);
-    fal_free(b->scratch);
+    fal_pool_close(b->pool);
+    for (int i = 0; i < b->n_lanes; i++)
+        close_lane(&b->lanes[i]);
+    fal_free(b->lanes);
+    close_lane(&b->whole);
     fal_free(b);
 }
 
@@ -80,7 +146,7 @@ fal_model *fal_batch_model(const fal_batch *b) {
 }
 
 fal_queue *fal_batch_queue(fal_batch *b) {
-    return b->queue;
+    return b->whole.queue;
 }
 
 static fal_status check_part(const fal_batch *b, const fal_batch_part *parts, size_t i,
@@ -123,33 +189,31 @@ static bool has_last(const fal_batch_part *part) {
     return part->wants_logits && !part->all_logits;
 }
 
-static fal_status make_room(fal_batch *b, const fal_batch_part *parts, size_t n_parts,
-                            fal_error *err) {
-    const fal_params *p = fal_model_params(b->model);
-    size_t n_lasts = 0, n_hidden, n_logits;
+static fal_status make_room(lane *l, const fal_params *p, fal_error *err) {
+    size_t n_lasts = 0, n_hidden, n_logits, n_parts = l->n_given;
     for (size_t i = 0; i < n_parts; i++)
-        n_lasts += has_last(&parts[i]);
+        n_lasts += has_last(&l->given[i]);
     if (!fal_multiply_size(n_lasts, (size_t)p->n_vocab, &n_logits)
         || !fal_multiply_size(n_lasts, (size_t)p->d_model, &n_hidden)
-        || !fal_grow((void **)&b->parts, &b->parts_capacity, n_parts, sizeof *b->parts)
-        || !fal_grow((void **)&b->segments, &b->segments_capacity, n_parts, sizeof *b->segments)
-        || !fal_grow((void **)&b->last_hidden, &b->hidden_capacity, n_hidden,
-                     sizeof *b->last_hidden)
-        || !fal_grow((void **)&b->last_logits, &b->logits_capacity, n_logits,
-                     sizeof *b->last_logits))
+        || !fal_grow((void **)&l->parts, &l->parts_capacity, n_parts, sizeof *l->parts)
+        || !fal_grow((void **)&l->segments, &l->segments_capacity, n_parts, sizeof *l->segments)
+        || !fal_grow((void **)&l->last_hidden, &l->hidden_capacity, n_hidden,
+                     sizeof *l->last_hidden)
+        || !fal_grow((void **)&l->last_logits, &l->logits_capacity, n_logits,
+                     sizeof *l->last_logits))
         return fal_fail_memory(err, 0);
     return FAL_OK;
 }
 
 /* One part into the step: its tokens and positions, the rows that are wanted, its frequencies. */
-static fal_status lay_out_part(fal_batch *b, fal_step *step, const fal_batch_part *part,
-                               fal_error *err) {
+static fal_status lay_out_part(lane *l, const fal_batch_part *part, fal_error *err) {
     fal_session *s = part->session;
+    fal_step *step = &l->step;
     size_t length = s->count + part->count + part->n_following;
     if (length < s->n_expected) length = s->n_expected;
-    FAL_TRY(fal_model_frequencies(b->model, (int)length, s->frequency, &s->gain, err));
+    FAL_TRY(fal_model_frequencies(s->model, (int)length, s->frequency, &s->gain, err));
     size_t n_wanted = wanted_of(part);
-    b->parts[step->n_parts++] = (fal_step_part){.cache = &s->cache,
+    l->parts[step->n_parts++] = (fal_step_part){.cache = &s->cache,
                                                 .first_token = step->n_tokens,
                                                 .n_tokens = (int64_t)part->count,
                                                 .n_wanted = (int64_t)n_wanted,
@@ -158,9 +222,9 @@ static fal_status lay_out_part(fal_batch *b, fal_step *step, const fal_batch_par
                                                 .gain = s->gain};
     for (size_t i = 0; i < part->count; i++) {
         int64_t row = step->n_tokens++;
-        b->tokens[row] = part->tokens[i];
-        b->positions[row] = (int32_t)(s->count + i);
-        if (i + n_wanted >= part->count) b->wanted[step->n_wanted++] = (int32_t)row;
+        l->tokens[row] = part->tokens[i];
+        l->positions[row] = (int32_t)(s->count + i);
+        if (i + n_wanted >= part->count) l->wanted[step->n_wanted++] = (int32_t)row;
     }
     return FAL_OK;
 }
@@ -174,33 +238,51 @@ static fal_tensor f32_rows(float *data, int64_t n_rows, int64_t n_cols) {
 }
 
 /* The head: all logits of a part go straight to their memory, the last tokens' of the other parts are computed together. */
-static void call_head(fal_batch *b, const fal_step *step, const fal_batch_part *parts) {
-    const fal_params *p = fal_model_params(b->model);
+static void call_head(lane *l, const fal_model *model) {
+    const fal_params *p = fal_model_params(model);
+    const fal_step *step = &l->step;
     int64_t n_lasts = 0;
     for (int64_t i = 0, first = 0; i < step->n_parts; i++) {
         int64_t n = step->parts[i].n_wanted;
-        if (parts[i].all_logits)
-            fal_model_head(b->model, b->queue, f32_rows(parts[i].all_logits, n, p->n_vocab),
+        if (l->given[i].all_logits)
+            fal_model_head(model, l->queue, f32_rows(l->given[i].all_logits, n, p->n_vocab),
                            fal_tensor_rows(step->hidden, first, n));
         first += n;
-        if (has_last(&parts[i])) b->lasts[n_lasts++] = (int32_t)(first - 1);
+        if (has_last(&l->given[i])) l->lasts[n_lasts++] = (int32_t)(first - 1);
     }
     if (n_lasts == 0) return;
     fal_tensor hidden = step->hidden;
     if (n_lasts < step->n_wanted) {
-        hidden = f32_rows(b->last_hidden, n_lasts, p->d_model);
-        b->queue->ops->embed(b->queue, hidden, step->hidden, b->lasts);
+        hidden = f32_rows(l->last_hidden, n_lasts, p->d_model);
+        l->queue->ops->embed(l->queue, hidden, step->hidden, l->lasts);
     }
-    fal_model_head(b->model, b->queue, f32_rows(b->last_logits, n_lasts, p->n_vocab), hidden);
+    fal_model_head(model, l->queue, f32_rows(l->last_logits, n_lasts, p->n_vocab), hidden);
 }
 
-/* The step is computed: timelines grow, logits and hidden states go where they belong. */
-static void hand_out(fal_batch *b, const fal_step *step, const fal_batch_part *parts) {
-    const fal_params *p = fal_model_params(b->model);
+static fal_status compute(const fal_batch *b, lane *l, fal_error *err) {
+    FAL_TRY(make_room(l, fal_model_params(b->model), err));
+    l->step = (fal_step){.queue = l->queue,
+                         .tokens = l->tokens,
+                         .positions = l->positions,
+                         .wanted = l->wanted,
+                         .parts = l->parts,
+                         .segments = l->segments,
+                         .scratch = l->scratch,
+                         .scratch_bytes = b->scratch_bytes};
+    for (size_t i = 0; i < l->n_given; i++)
+        FAL_TRY(lay_out_part(l, &l->given[i], err));
+    fal_model_forward(b->model, &l->step);
+    call_head(l, b->model);
+    return fal_queue_wait(l->queue, err);
+}
+
+/* What a lane computed: timelines grow, logits and hidden states go where they belong. */
+static void hand_out(const lane *l, const fal_params *p) {
+    const fal_step *step = &l->step;
     size_t n_vocab = (size_t)p->n_vocab, d_model = (size_t)p->d_model;
-    const float *last = b->last_logits;
+    const float *last = l->last_logits;
     for (int64_t i = 0, first = 0; i < step->n_parts; i++) {
-        const fal_batch_part *part = &parts[i];
+        const fal_batch_part *part = &l->given[i];
         fal_session *s = part->session;
         memcpy(s->tokens + s->count, part->tokens, part->count * sizeof *s->tokens);
         s->count += part->count;
@@ -219,24 +301,86 @@ static void hand_out(fal_batch *b, const fal_step *step, const fal_batch_part *p
     }
 }
 
+/* Cuts the parts into at most n runs of about as many tokens: run i begins with part starts[i], starts[result] = n_parts.
+ * *most is the number of tokens of the longest run. */
+static int cut_into_runs(const fal_batch_part *parts, size_t n_parts, int n, size_t *starts,
+                         size_t *most) {
+    size_t total = 0, before = 0, length = 0;
+    int n_runs = 0;
+    for (size_t i = 0; i < n_parts; i++)
+        total += parts[i].count;
+    *most = 0;
+    starts[0] = 0;
+    for (size_t i = 0; i < n_parts; i++) {
+        length += parts[i].count;
+        before += parts[i].count;
+        if (length > *most) *most = length;
+        bool is_full = before * (size_t)n >= total * (size_t)(n_runs + 1);
+        if (!is_full && i + 1 < n_parts) continue;
+        starts[++n_runs] = i + 1;
+        length = 0;
+    }
+    return n_runs;
+}
+
+/* Gives the parts to lanes, and returns to how many; 0: the step is for all threads together. */
+static int choose_lanes(const fal_batch *b, const fal_batch_part *parts, size_t n_parts,
+                        size_t *starts) {
+    if (b->most_lanes == 0 || b->whole.queue->on_linear) return 0;
+    if (n_parts == 1) {
+        starts[0] = 0;
+        starts[1] = 1;
+        return parts[0].count <= FEW_TOKENS;
+    }
+    size_t most, total = 0;
+    int n = n_parts < (size_t)b->most_lanes ? (int)n_parts : b->most_lanes;
+    for (size_t i = 0; i < n_parts; i++)
+        total += parts[i].count;
+    int n_runs = cut_into_runs(parts, n_parts, n, starts, &most);
+    /* A long prompt among them would keep one thread busy and the others waiting. */
+    return 2 * (size_t)n * most <= 3 * total || total <= FEW_TOKENS ? n_runs : 0;
+}
+
+static void compute_lane(void *argument, int thread, int n_threads) {
+    (void)n_threads;
+    const fal_batch *b = argument;
+    lane *l = thread < b->n_lanes ? &b->lanes[thread] : NULL;
+    if (l && l->n_given > 0) l->status = compute(b, l, &l->error);
+}
+
+static fal_status step_in_lanes(fal_batch *b, const fal_batch_part *parts, const size_t *starts,
+                                int n_lanes, fal_error *err) {
+    FAL_TRY(make_lanes(b, n_lanes, err));
+    for (int i = 0; i < b->n_lanes; i++) {
+        lane *l = &b->lanes[i];
+        l->status = FAL_OK;
+        l->n_given = i < n_lanes ? starts[i + 1] - starts[i] : 0;
+        l->given = i < n_lanes ? parts + starts[i] : NULL;
+    }
+    if (n_lanes == 1)
+        compute_lane(b, 0, 1);
+    else
+        fal_pool_run(b->pool, compute_lane, b);
+    for (int i = 0; i < n_lanes; i++) {
+        if (b->lanes[i].status == FAL_OK) continue;
+        if (err) *err = b->lanes[i].error;
+        return b->lanes[i].status;
+    }
+    for (int i = 0; i < n_lanes; i++)
+        hand_out(&b->lanes[i], fal_model_params(b->model));
+    return FAL_OK;
+}
+
 fal_status fal_batch_step(fal_batch *b, const fal_batch_part *parts, size_t n_parts,
                           fal_error *err) {
+    size_t starts[MOST_LANES + 1];
     if (n_parts == 0) return FAL_OK;
     FAL_TRY(check_parts(b, parts, n_parts, err));
-    FAL_TRY(make_room(b, parts, n_parts, err));
-    fal_step step = {.queue = b->queue,
-                     .tokens = b->tokens,
-                     .positions = b->positions,
-                     .wanted = b->wanted,
-                     .parts = b->parts,
-                     .segments = b->segments,
-                     .scratch = b->scratch,
-                     .scratch_bytes = b->scratch_bytes};
-    for (size_t i = 0; i < n_parts; i++)
-        FAL_TRY(lay_out_part(b, &step, &parts[i], err));
-    fal_model_forward(b->model, &step);
-    call_head(b, &step, parts);
-    FAL_TRY(fal_queue_wait(b->queue, err));
-    hand_out(b, &step, parts);
+    int n_lanes = choose_lanes(b, parts, n_parts, starts);
+    if (n_lanes > 0) return step_in_lanes(b, parts, starts, n_lanes, err);
+    b->whole.given = parts;
+    b->whole.n_given = n_parts;
+    FAL_TRY(compute(b, &b->whole, err));
+    hand_out(&b->whole, fal_model_params(b->model));
     return FAL_OK;
 }
