@@ -182,6 +182,7 @@ static void take_piece(fal_answers *a, fal_choice *c, const fal_job_event *e) {
 
 static void take_prompt(fal_answers *a, fal_asked *asked, const fal_job_event *e) {
     a->prompts_ready = fal_seconds();
+    if (e->queue_seconds > a->queue_seconds) a->queue_seconds = e->queue_seconds;
     asked->n_cached = e->n_cached;
     asked->n_dropped = e->n_dropped;
     asked->told = (fal_told){e->n_prompt, e->prompt,    e->prompt_log_probabilities, true, e->n_top,
@@ -233,6 +234,7 @@ static void start_jobs(fal_answers *a) {
         options.n_prompt = asked->tokens.count;
         options.on_event = on_event;
         options.user = a;
+        options.max_seconds = fal_server_max_seconds(a->server);
         fal_status status = fal_job_start(&asked->job, a->model->engine, &options, &why);
         if (status == FAL_E_BUSY && a->n_started > a->n_done) return;
         a->failure = why;
@@ -312,6 +314,7 @@ fal_status fal_answers_serve(const fal_answer_form *form, fal_server *server, fa
         return FAL_OK;
     }
     /* From here on the exchange owns it: jobs may wake it before they have started. */
+    a->jobs_started = fal_seconds();
     fal_exchange_wait(x, &later, a);
     start_jobs(a);
     if (a->failure.status != FAL_E_OK)

@@ -76,9 +76,9 @@ struct fal_answers {
     bool is_stream, keeps_tokens; /* keeps_tokens: choices remember their tokens */
     bool tells_nothing_drawn;     /* only the prompts are told of */
     char id[80];
-    int64_t created;                    /* seconds since 1970 */
-    double started, first_piece, ended; /* fal_seconds; 0: not yet */
-    double prompts_ready;
+    int64_t created;                                  /* seconds since 1970 */
+    double started, jobs_started, first_piece, ended; /* fal_seconds; 0: not yet */
+    double prompts_ready, queue_seconds;              /* the longest wait of a job for its place */
     fal_asked *asked;
     size_t n_asked, room_asked, n_started, n_done;
     fal_choice *choices; /* [n_asked, job.n_answers] */
@@ -121,6 +121,9 @@ void fal_answers_rank(fal_answers *a, size_t asked, fal_choice **best);
 fal_told fal_told_at(const fal_told *told, size_t i);
 /* A piece's token. */
 fal_told fal_told_of_event(const fal_job_event *e);
+
+/* The HTTP code of an answer that ends with this status. */
+int fal_answer_code(fal_status status);
 
 /* Answers an error in the dialect of the exchange's route, with what machines want to know of it: the field, both lengths of
  * a prompt that is too long. r may be NULL. */

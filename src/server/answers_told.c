@@ -63,6 +63,11 @@ fal_told fal_told_of_event(const fal_job_event *e) {
                       e->n_top, e->top_ids, e->top_values};
 }
 
+/* Whoever still listens has not cancelled: it was the server that gave up. */
+int fal_answer_code(fal_status status) {
+    return status == FAL_E_CANCELLED ? 503 : fal_status_http_code(status);
+}
+
 void fal_answer_error(fal_exchange *x, const fal_request *r, const fal_error *err) {
     const fal_route *route = fal_exchange_route_get(x);
     fal_error said = *err;
@@ -70,7 +75,7 @@ void fal_answer_error(fal_exchange *x, const fal_request *r, const fal_error *er
         fal_exchange_fail(x, &said);
         return;
     }
-    int code = fal_status_http_code(err->status);
+    int code = fal_answer_code(err->status);
     json_t *body = route->dialect->error(&code, err->status, err->message);
     json_t *inner = json_object_get(body, "error");
     json_t *place = json_is_object(inner) ? inner : body;

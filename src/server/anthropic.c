@@ -108,7 +108,7 @@ static void end(fal_answers *a) {
 }
 
 static void fail(fal_answers *a, const fal_error *why) {
-    int code = fal_status_http_code(why->status);
+    int code = fal_answer_code(why->status);
     fal_event_write(a->x, "error", fal_error_in_anthropic(&code, why->status, why->message));
 }
 

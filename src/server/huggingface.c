@@ -202,15 +202,15 @@ static void set_header(const fal_answers *a, const char *name, double value, int
 /* Times in milliseconds but for x-compute-time, which is in seconds: so it is there. */
 static void set_headers(const fal_answers *a) {
     double total = a->ended - a->started, n = (double)fal_answers_n_drawn(a);
-    double inference = a->ended - a->prompts_ready;
+    double drawing = a->ended - a->prompts_ready;
     fal_exchange_set_header(a->x, "x-compute-type", "cpu");
     set_header(a, "x-compute-time", total, 6);
     set_header(a, "x-compute-characters", (double)strlen(a->request.inputs), 0);
     set_header(a, "x-total-time", total * 1e3, 0);
-    set_header(a, "x-validation-time", 0, 0);
-    set_header(a, "x-queue-time", 0, 0);
-    set_header(a, "x-inference-time", total * 1e3, 0);
-    set_header(a, "x-time-per-token", n > 0 ? inference * 1e3 / n : 0, 3);
+    set_header(a, "x-validation-time", (a->jobs_started - a->started) * 1e3, 0);
+    set_header(a, "x-queue-time", a->queue_seconds * 1e3, 0);
+    set_header(a, "x-inference-time", (a->ended - a->jobs_started - a->queue_seconds) * 1e3, 0);
+    set_header(a, "x-time-per-token", n > 0 ? drawing * 1e3 / n : 0, 3);
     set_header(a, "x-prompt-tokens", (double)fal_answers_n_prompt(a), 0);
     set_header(a, "x-generated-tokens", n, 0);
     if (fal_answers_n_dropped(a))
@@ -281,7 +281,7 @@ static void finish(fal_answers *a, fal_choice *c) {
 }
 
 static void fail(fal_answers *a, const fal_error *why) {
-    int code = fal_status_http_code(why->status);
+    int code = fal_answer_code(why->status);
     fal_event_write(a->x, NULL, fal_error_in_tgi(&code, why->status, why->message));
 }
 

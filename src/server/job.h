@@ -76,6 +76,7 @@ typedef struct fal_job_event {
     size_t n_prompt;       /* tokens that stand */
     size_t n_cached;       /* of them, how many were computed for somebody before */
     size_t n_dropped;      /* tokens lost at the beginning (truncate) */
+    double queue_seconds;  /* that it waited for its place */
     const int32_t *prompt; /* [n_prompt] */
     const double *prompt_log_probabilities; /* [n_prompt], the first is 0; NULL: not wanted */
     /* FINISH */

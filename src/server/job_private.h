@@ -46,7 +46,7 @@ struct fal_job {
     const char **stop;      /* into them */
     fal_token_bias *biases; /* [how.sampling.n_biases] or NULL */
     int n_answers;          /* at least one: the first computes the prompt */
-    double started_at;
+    double started_at, queue_seconds;
 
     /* The computing thread's. */
     fal_job *next;           /* in the list that it stands in */

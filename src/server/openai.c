@@ -66,7 +66,7 @@ void fal_openai_end_stream(fal_answers *a, const char *object) {
 }
 
 void fal_openai_fail_stream(fal_answers *a, const fal_error *why) {
-    int code = fal_status_http_code(why->status);
+    int code = fal_answer_code(why->status);
     fal_event_write(a->x, NULL, fal_error_in_openai(&code, why->status, why->message));
 }
 

@@ -161,7 +161,8 @@ static void admit(fal_engine *e, fal_job *job, const fal_job_answer *a, double n
     job->n_cached = a->n_fed;
     pthread_mutex_lock(&e->lock);
     e->n_unplaced--;
-    fal_histogram_add(&e->state.queue_seconds, now - job->started_at);
+    job->queue_seconds = now - job->started_at;
+    fal_histogram_add(&e->state.queue_seconds, job->queue_seconds);
     *(a->n_fed > 0 ? &e->state.cache_hits : &e->state.cache_misses) += 1;
     *(a->place->is_from_disk ? &e->state.tokens_from_disk : &e->state.tokens_from_memory) +=
         a->n_fed;

@@ -188,6 +188,7 @@ static fal_status put_prompt(fal_engine *e, fal_job *job, fal_error *err) {
                            .n_prompt = job->n_prompt,
                            .n_cached = job->n_cached,
                            .n_dropped = job->n_dropped,
+                           .queue_seconds = job->queue_seconds,
                            .prompt = job->prompt,
                            .prompt_log_probabilities = job->prompt_log_probabilities};
     if (job->prompt_log_probabilities && job->how.n_top > 0) {

@@ -203,4 +203,39 @@ def test_no_dialect_lets_users_forge_control_tokens():
         check(len(post("/tokenize", {"prompt": "<end_message>", "parse_special": True})["tokens"]) == 1)
 
 
-run([test_requests, test_no_dialect_lets_users_forge_control_tokens])
+def test_failures_on_the_way():
+    """An answer that takes too long: 503 in the dialect, or its error as the last event of a stream."""
+    story = {"messages": [{"role": "user", "content": "Tell me a story."}], "max_tokens": 2000, "ignore_eos": True, "n": 32}
+    ask_tgi = {"inputs": "The", "parameters": {"max_new_tokens": 2000, "ignore_eos": True, "do_sample": True, "best_of": 32}}
+    with serving("--max-seconds", "1") as server:
+        code, headers, answer = server.ask("POST", "/v1/chat/completions", story)
+        check(code == 503 and "Retry-After" in headers, code, answer)
+        check(json.loads(answer)["error"]["type"] == "server_error", answer)
+        code, _, answer = server.ask("POST", "/generate", ask_tgi)
+        check(code == 503 and json.loads(answer)["error_type"] == "overloaded", code, answer)
+        code, _, answer = server.ask("POST", "/v1/chat/completions", {**story, "stream": True})
+        events = read_events(answer)
+        check(code == 200 and events[-1][1]["error"]["type"] == "server_error", events[-1])
+        del ask_tgi["parameters"]["best_of"]
+        code, _, answer = server.ask("POST", "/generate_stream", ask_tgi)
+        check(code == 200 and read_events(answer)[-1][1].keys() == {"error", "error_type"}, answer[-300:])
+
+
+def test_several_models():
+    file = pathlib.Path(__file__).parents[2] / "models" / "fledgling-Q8_0.gguf"
+    with serving("--also", file) as server:
+        def ask_chat(model):
+            body = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
+            code, _, answer = server.ask("POST", "/v1/chat/completions", body)
+            return code, json.loads(answer)
+
+        names = [m["id"] for m in json.loads(server.ask("GET", "/v1/models")[2])["data"]]
+        check(names == ["fledgling", "fledgling-Q8_0"], names)
+        for asked, used in (("", names[0]), (names[0], names[0]), (names[1], names[1]), ("tgi", names[0])):
+            code, answer = ask_chat(asked)
+            check(code == 200 and answer["model"] == used, asked, answer)
+        code, answer = ask_chat("fledgling-Q9")
+        check(code == 404 and all(name in answer["error"]["message"] for name in names), answer)
+
+
+run([test_failures_on_the_way, test_several_models, test_requests, test_no_dialect_lets_users_forge_control_tokens])

@@ -103,6 +103,28 @@ test("embeddings, which the client asks for in base64", async () => {
     assert.ok(dot(first, near) > dot(first, far));
 });
 
+test("answers of a form", async () => {
+    const schema = {
+        type: "object", additionalProperties: false, required: ["name", "legs"],
+        properties: { name: { type: "string", maxLength: 12 }, legs: { type: "integer", minimum: 0, maximum: 9 } },
+    };
+    const ask = (response_format, temperature) => client.chat.completions.create({
+        model: "fledgling", messages, response_format, temperature, seed: 3, max_tokens: 120,
+    });
+    for (const temperature of [0, 1]) {
+        const answer = await ask({ type: "json_schema", json_schema: { name: "cat", strict: true, schema } }, temperature);
+        const value = JSON.parse(answer.choices[0].message.content);
+        assert.deepEqual(Object.keys(value).sort(), ["legs", "name"]);
+        assert.ok(Number.isInteger(value.legs) && value.legs <= 9 && value.name.length <= 12);
+    }
+    const grammar = await client.chat.completions.create({
+        model: "fledgling", messages, grammar: 'root ::= ("yes" | "no") "!"', temperature: 1,
+    });
+    assert.match(grammar.choices[0].message.content, /^(yes|no)!$/);
+    await assert.rejects(ask({ type: "json_schema", json_schema: { name: "x", schema: { type: "strange" } } }, 0),
+        (error) => error instanceof OpenAI.BadRequestError && error.param === "response_format");
+});
+
 test("who leaves stops the answer, and nobody else's", async () => {
     const other = client.chat.completions.create({ model: "fledgling", messages, temperature: 0 });
     const stream = await client.chat.completions.create({
