@@ -5,6 +5,7 @@
 #include <falconer/error.h>
 #include <falconer/generate.h>
 #include <falconer/gguf.h>
+#include <falconer/grammar.h>
 #include <falconer/log.h>
 #include <falconer/model.h>
 #include <falconer/sampling.h>

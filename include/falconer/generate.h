@@ -2,6 +2,7 @@
 #ifndef FALCONER_GENERATE_H
 #define FALCONER_GENERATE_H
 
+#include <falconer/grammar.h>
 #include <falconer/sampling.h>
 #include <falconer/session.h>
 
@@ -34,11 +35,12 @@ typedef bool fal_on_piece(void *user, const fal_piece *piece);
 /* Zero means default. */
 typedef struct fal_generate_options {
     fal_sampling sampling;
-    uint64_t stream;         /* separates sequences of one seed */
-    int max_new_tokens;      /* 0: until something else ends it */
-    const char *const *stop; /* NULL-terminated list of words; NULL: none */
-    bool ignore_end;         /* do not end at end tokens */
-    bool penalise_prompt;    /* penalties also count the tokens of the timeline before the answer */
+    uint64_t stream;            /* separates sequences of one seed */
+    int max_new_tokens;         /* 0: until something else ends it */
+    const char *const *stop;    /* NULL-terminated list of words; NULL: none */
+    const fal_grammar *grammar; /* what the answer has to look like; NULL: anything may be said */
+    bool ignore_end;            /* do not end at end tokens */
+    bool penalise_prompt; /* penalties also count the tokens of the timeline before the answer */
     bool want_log_probability; /* else log_probability is 0 */
     bool show_control;         /* hand out the names of control tokens as text */
 } fal_generate_options;

@@ -99,6 +99,7 @@ static fal_status stream_answer(fal_chat *chat, stream *s, fal_error *err) {
                                       .stream = chat->n_answers,
                                       .max_new_tokens = chat->settings.max_new_tokens,
                                       .stop = chat->stop,
+                                      .grammar = chat->grammar,
                                       .penalise_prompt = true};
     fal_generate_result result = {0};
     double started = fal_seconds();

@@ -19,8 +19,9 @@ typedef struct fal_chat {
     const fal_chat_format *format;
     fal_conversation conversation;
     fal_chat_settings settings;
-    const char *const *stop; /* NULL-terminated */
-    const char *model_file;  /* or what stands for it */
+    const char *const *stop;    /* NULL-terminated */
+    const fal_grammar *grammar; /* of every answer; NULL: none */
+    const char *model_file;     /* or what stands for it */
     bool drops_oldest; /* the policy for a conversation that outgrows the context; else it stops */
     bool shows_speed;
     uint64_t n_answers; /* so far: each answer has a stream of its own */

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "cli/chat_commands.h"
 #include "cli/command.h"
+#include "cli/grammar_options.h"
 #include "cli/line_input.h"
 #include "cli/model_options.h"
 #include "cli/sampling_options.h"
@@ -19,6 +20,7 @@ static const char no_model[] =
 typedef struct chat_options {
     fal_model_choice model;
     fal_chat_settings settings;
+    fal_grammar_choice grammar;
     const char *system, *system_file, *format, *overflow;
     fal_texts stop;
     bool no_history;
@@ -46,6 +48,7 @@ static const fal_option_group groups[] = {
     {"Conversation", chat_rows,                0                    },
     {"Length",       fal_chat_setting_rows,    AT(settings)         },
     {"Sampling",     fal_sampling_option_rows, AT(settings.sampling)},
+    {"Grammar",      fal_grammar_option_rows,  AT(grammar)          },
     {"Model",        fal_model_option_rows,    AT(model)            },
     {NULL,           NULL,                     0                    }
 };
@@ -157,6 +160,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     fal_line_input *input = NULL;
     char *history = NULL;
     const char **stop = NULL;
+    fal_grammar *grammar = NULL;
     bool is_interactive = fal_terminal_is(stdin);
     fal_status status = FAL_OK;
     if (o->system && o->system_file)
@@ -165,6 +169,8 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     FAL_TRY(fal_sampling_check(&chat.settings.sampling, err));
     chat.drops_oldest = o->overflow == overflow_choice(0);
     chat.shows_speed = is_interactive || o->model.verbose;
+    FAL_TRY_OUT(fal_grammar_choice_open(&grammar, &o->grammar, "chat", err));
+    chat.grammar = grammar;
     FAL_TRY_OUT(fal_model_choice_open(&o->model, no_model, &chat.model, &chat.session, err));
     chat.model_file = fal_gguf_path(fal_model_gguf(chat.model));
     chat.format =
@@ -181,6 +187,7 @@ out:
     fal_line_input_close(input);
     fal_free(history);
     fal_free(stop);
+    fal_grammar_close(grammar);
     fal_conversation_release(&chat.conversation);
     fal_session_close(chat.session);
     fal_model_close(chat.model);

@@ -8,6 +8,7 @@
 #include "base/string_builder.h"
 #include "cli/built_in.h"
 #include "cli/command.h"
+#include "cli/grammar_options.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
 #include "cli/prompt.h"
@@ -28,6 +29,7 @@ enum {
 typedef struct run_options {
     fal_model_choice model;
     fal_sampling sampling;
+    fal_grammar_choice grammar;
     const char *prompt, *file, *system, *format;
     bool special, chat, do_sample, logprobs, json, full_text, ignore_end;
     int max_length, max_new_tokens, n_sequences;
@@ -70,6 +72,7 @@ static const fal_option_group groups[] = {
     {"Length",   length_rows,              0           },
     {"Sampling", draw_rows,                0           },
     {"Sampling", fal_sampling_option_rows, AT(sampling)},
+    {"Grammar",  fal_grammar_option_rows,  AT(grammar) },
     {"Output",   output_rows,              0           },
     {"Model",    fal_model_option_rows,    AT(model)   },
     {NULL,       NULL,                     0           }
@@ -201,6 +204,7 @@ typedef struct job {
     const run_options *o;
     fal_model *model;
     fal_session *session;
+    fal_grammar *grammar; /* NULL: none */
     char *text;
     size_t length;
     fal_tokens prompt;
@@ -220,6 +224,7 @@ static fal_status draw_answer(job *j, int number, answer *a, fal_error *err) {
                                       .stream = (uint64_t)number,
                                       .max_new_tokens = j->n_new,
                                       .stop = j->stop,
+                                      .grammar = j->grammar,
                                       .ignore_end = j->o->ignore_end,
                                       .penalise_prompt = true,
                                       .want_log_probability = j->o->logprobs};
@@ -339,6 +344,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     FAL_TRY(resolve_sampling(parsed, o, err));
     if (!o->model.file && !fal_built_in_model().data)
         return fal_fail(err, FAL_E_ARGUMENT, "%s", no_model);
+    FAL_TRY_OUT(fal_grammar_choice_open(&j.grammar, &o->grammar, "run", err));
     FAL_TRY_OUT(fal_prompt_read(&j.text, &j.length, o->prompt, o->file, err));
     FAL_TRY_OUT(fal_model_choice_open(&o->model, no_model, &j.model, &j.session, err));
     FAL_TRY_OUT(make_prompt(o, j.model, j.text, j.length, &j.prompt, err));
@@ -348,6 +354,7 @@ static fal_status run(const fal_parsed *parsed, fal_error *err) {
     fal_interrupt_watch(2);
     FAL_TRY_OUT(all_sequences(&j, err));
 out:
+    fal_grammar_close(j.grammar);
     fal_free(j.stop);
     fal_tokens_release(&j.prompt);
     fal_free(j.text);
@@ -363,6 +370,8 @@ const fal_command fal_command_run = {
         "--min-p or --typical-p asks for sampling; then the temperature is 1 and the draw is among the 50 most probable "
         "tokens unless said otherwise. Without a length, at most 256 tokens are drawn; --max-length counts prompt and "
         "answer, --max-new-tokens the answer alone and goes first.\n\n"
+        "With --grammar or --json-schema only tokens are drawn that the grammar allows (docs/grammars.md); an answer that is "
+        "cut by a length is not complete.\n\n"
         "The prompt is text: the names of control tokens in it are only recognised with --special. With --chat it is "
         "wrapped as a message in the model's own chat format.\n\n"
         "The penalties count the tokens of the prompt, too. One seed gives the same text whatever the number of threads. "

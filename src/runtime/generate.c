@@ -43,7 +43,7 @@ fal_status fal_generate(fal_session *s, const fal_generate_options *how, fal_on_
         return fal_fail(err, FAL_E_ARGUMENT,
                         "the timeline has no logits to continue from: feed it tokens first");
     fal_status status;
-    FAL_TRY_OUT(fal_answer_open(&g.answer, fal_session_model(s), how, NULL, err));
+    FAL_TRY_OUT(fal_answer_open(&g.answer, fal_session_model(s), how, how->grammar, err));
     fal_answer_follow(g.answer, fal_session_tokens(s), fal_session_count(s));
     while (!fal_answer_is_over(g.answer))
         FAL_TRY_OUT(draw(&g, err));

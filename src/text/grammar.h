@@ -1,26 +1,11 @@
-/* What an answer may look like: a grammar, and how far one answer is in it. Says which tokens may come next, byte by byte:
+/* How far one answer is in its grammar. Says which tokens may come next, byte by byte:
  * tokens that end within a character are allowed where the character is. Work and memory are bounded: a grammar that
  * would take more is refused, never waited for. */
 #ifndef FAL_TEXT_GRAMMAR_H
 #define FAL_TEXT_GRAMMAR_H
 
+#include <falconer/grammar.h>
 #include <falconer/tokenizer.h>
-
-/* Immutable, may be shared by answers and threads. */
-typedef struct fal_grammar fal_grammar;
-
-/* Reads a grammar as users of GBNF write it (docs/grammars.md); the text is not needed afterwards.
- *
- *   out    owned by the caller; NULL on failure
- *   Fails: FORMAT (with line and column; an undefined rule, left recursion: named), LIMIT, MEMORY. */
-FAL_MUST_CHECK fal_status fal_grammar_open(fal_grammar **out, const char *gbnf, size_t length,
-                                           fal_error *err);
-
-/* The grammar of the JSON documents that a JSON schema admits (text/json_schema.h). Fails: FORMAT (no JSON, no schema),
- * UNSUPPORTED (a keyword that cannot be enforced, named with its place), LIMIT, MEMORY. */
-FAL_MUST_CHECK fal_status fal_grammar_open_schema(fal_grammar **out, const char *json_schema,
-                                                  size_t length, fal_error *err);
-void fal_grammar_close(fal_grammar *g);
 
 /* How far one answer is. Belongs to one thread at a time. */
 typedef struct fal_grammar_state fal_grammar_state;
