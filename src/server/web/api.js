@@ -110,6 +110,7 @@ function body(model, messages, parameters) {
     const request_ = { model, messages, stream: true, stream_options: { include_usage: true } };
     for (const name of NUMBERS) if (Number.isFinite(parameters[name])) request_[name] = parameters[name];
     if (parameters.stop?.length) request_.stop = parameters.stop;
+    if (parameters.truncation) request_.truncation = parameters.truncation;
     return request_;
 }
 

@@ -65,6 +65,11 @@ export function textField(label, value, onchange, { rows = 4, note, placeholder 
         note ? element("span", { class: "note" }, note) : null);
 }
 
+export function checkField(label, value, onchange, name) {
+    const box = element("input", { type: "checkbox", "data-name": name, checked: value, onchange: () => onchange(box.checked) });
+    return element("label", { class: "field check" }, box, label);
+}
+
 export function choiceField(label, choices, value, onchange, name) {
     const select = element("select", { "data-name": name, onchange: () => onchange(select.value) },
         ...choices.map((choice) => element("option", { value: choice }, choice)));

@@ -1,6 +1,6 @@
 /* The side panel: the system prompt and the sampling of the conversation that is open. */
 import { byId, element } from "./dom.js";
-import { numberFields, textField } from "./fields.js";
+import { checkField, numberFields, textField } from "./fields.js";
 
 export class Panel {
     constructor(chat, { keepsNothing, version }) {
@@ -48,6 +48,11 @@ export class Panel {
                 else delete parameters.stop;
                 changed();
             }, { rows: 2, note: "One per line; the answer ends before it.", name: "stop" }),
+            checkField("Forget the beginning when the context is full", parameters.truncation === "auto", (forgets) => {
+                if (forgets) parameters.truncation = "auto";
+                else delete parameters.truncation;
+                changed();
+            }, "truncation"),
             element("p", { class: "small-print" }, this.keepsNothing
                 ? "This server keeps no conversations: they are gone when the window is closed."
                 : "Conversations, with these settings, are kept on this server and nowhere else."),

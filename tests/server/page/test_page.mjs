@@ -236,11 +236,13 @@ test("system prompt and sampling belong to a conversation", async () => {
     await page.fill("#settings [data-name=top_p]", "7"); // beyond its bound: not sent
     await page.fill("#settings [data-name=max_tokens]", "64");
     await page.fill("#settings [data-name=stop]", "END\nSTOP");
+    await page.check("#settings [data-name=truncation]");
     await say("with settings");
     await shoot("settings");
     const asked = server.asked.at(-1);
     assert.deepEqual(asked.messages[0], { role: "system", content: "Answer as a butler." });
-    assert.deepEqual([asked.temperature, asked.max_tokens, asked.stop, asked.top_p], [0.25, 64, ["END", "STOP"], undefined]);
+    assert.deepEqual([asked.temperature, asked.max_tokens, asked.stop, asked.truncation, asked.top_p],
+        [0.25, 64, ["END", "STOP"], "auto", undefined]);
     await page.waitForTimeout(500);
     await eventually("kept", async () => (await kept(`/api/conversations/${idIn()}`)).system === "Answer as a butler.");
     await page.reload();
@@ -250,6 +252,7 @@ test("system prompt and sampling belong to a conversation", async () => {
     await fresh();
     assert.equal(await page.inputValue("#settings [data-name=system]"), ""); // but what was set of sampling is the next one's
     assert.equal(await page.inputValue("#settings [data-name=temperature]"), "0.25");
+    await page.uncheck("#settings [data-name=truncation]");
     for (const name of ["temperature", "max_tokens", "stop"]) await page.fill(`#settings [data-name=${name}]`, "");
     await page.click("#close-panel");
 });
@@ -631,6 +634,28 @@ test("a server that wants a key", async () => {
     await where.waitForSelector(".welcome");
     await say("with a key", where);
     await context.close();
+});
+
+test("with the model itself, without the script before it", async () => {
+    const where = await open(server.upstream);
+    const told = async (text) => {
+        const n = await where.$$eval(".assistant", (all) => all.length);
+        await where.fill("#prompt", text);
+        await where.press("#prompt", "Enter");
+        await where.waitForFunction((before_) => [...document.querySelectorAll(".assistant[aria-busy=false]")].length > before_, n);
+        return where.$$eval(".assistant", (all) => all.at(-1).querySelector(".text").textContent + all.at(-1).querySelector(".failure").textContent);
+    };
+    assert.match(await told("My cat is called Minka."), /Minka/);
+    assert.match(await told("What is my cat called?"), /Minka/);
+    assert.match(await where.textContent(".assistant .facts >> nth=1"), /^\d+ tokens/);
+    assert.ok(Number(await where.getAttribute("#context", "aria-valuenow")) > 20);
+    assert.match(await told("word ".repeat(3000)), /The prompt has \d+ tokens, the context holds 2048|messages: the prompt has/i);
+    await shoot("model", where);
+    await where.click("#toggle-panel");
+    await where.check("#settings [data-name=truncation]");
+    assert.doesNotMatch(await told("And my cat?"), /the prompt has/i);
+    assert.deepEqual(where.faults, []);
+    await where.context().close();
 });
 
 /* ---- the whole ---- */
