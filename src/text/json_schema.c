@@ -183,8 +183,10 @@ static fal_status find_types(const fal_schema_converter *c, const json_t *s, int
 
 /* ---- messages and places ---- */
 
-static fal_status fail_at(const fal_schema_converter *c, fal_error *err, fal_status status,
-                          const char *format, va_list arguments) {
+__attribute__((format(printf, 4, 0))) static fal_status fail_at(const fal_schema_converter *c,
+                                                                fal_error *err, fal_status status,
+                                                                const char *format,
+                                                                va_list arguments) {
     char message[300];
     vsnprintf(message, sizeof message, format, arguments);
     const char *place = c->place.text ? c->place.text : "#";

@@ -268,8 +268,8 @@ static void test_biases(void **state) {
     assert_int_equal(fal_sampler_draw(s, logits), 3);
     fal_sampler_close(s);
     const fal_token_bias ban[] = {
-        {1, -INFINITY},
-        {5, -INFINITY}
+        {1, -HUGE_VAL},
+        {5, -HUGE_VAL}
     };
     const bool kept[N] = {1, 0, 1, 1, 1, 0, 1, 1};
     double probability[N];
@@ -373,21 +373,21 @@ static void test_seeds(void **state) {
 static void test_refusals(void **state) {
     (void)state;
 
-    static const fal_token_bias not_a_number = {3, NAN}, infinite = {4, INFINITY};
+    static const fal_token_bias not_a_number = {3, (double)NAN}, infinite = {4, HUGE_VAL};
 
     static const struct {
         fal_sampling how;
         const char *fragment;
     } cases[] = {
         {{.temperature = -1},                      "temperature: -1"     },
-        {{.temperature = NAN},                     "temperature"         },
+        {{.temperature = (double)NAN},             "temperature"         },
         {{.top_k = -1},                            "top_k: -1"           },
         {{.top_p = 1.5},                           "top_p: 1.5"          },
         {{.min_p = 2},                             "min_p: 2"            },
         {{.typical_p = -0.5},                      "typical_p"           },
         {{.repetition_penalty = -1},               "repetition"          },
         {{.presence_penalty = 1000},               "presence"            },
-        {{.frequency_penalty = INFINITY},          "frequency"           },
+        {{.frequency_penalty = HUGE_VAL},          "frequency"           },
         {{.biases = &not_a_number, .n_biases = 1}, "bias of token 3"     },
         {{.biases = &infinite, .n_biases = 1},     "bias of token 4: inf"},
     };
