@@ -31,7 +31,7 @@ static fal_error error;
 static char scratch[GOLDEN_PATH_SIZE], path[GOLDEN_PATH_SIZE], saved[GOLDEN_PATH_SIZE];
 static int32_t tokens[N_TOKENS];
 
-static fal_model *open_model(const variation *v, float factor) {
+static fal_model *open_model(const variation *v, double factor) {
     golden_model model = {0};
     fal_model *opened;
     snprintf(model.name, sizeof model.name, "%s", v->folder);
