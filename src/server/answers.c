@@ -46,16 +46,17 @@ static bool means_first(const char *name) {
            || strncmp(name, "https://", 8) == 0;
 }
 
+/* As any other field that is refused, but for the status. */
 static fal_status refuse_model(const fal_server *server, fal_request *r, fal_error *err) {
     fal_string_builder names = {0};
     const fal_server_model *model;
     for (size_t i = 0; (model = fal_server_model_at(server, i)); i++)
         fal_string_append_format(&names, "%s%s", i ? ", " : "", model->id);
-    snprintf(r->offender, sizeof r->offender, "model");
-    fal_status status = fal_fail(err, FAL_E_NOT_FOUND, "model: there is no '%.100s'; there are: %s",
-                                 r->model, names.text ? names.text : "");
+    fal_status status = fal_request_refuse(r, "model", err, "there is no '%.100s'; there are: %s",
+                                           r->model, names.text ? names.text : "");
+    if (err && status == FAL_E_ARGUMENT) err->status = FAL_E_NOT_FOUND;
     fal_string_release(&names);
-    return status;
+    return status == FAL_E_ARGUMENT ? FAL_E_NOT_FOUND : status;
 }
 
 fal_status fal_answers_model(fal_server *server, fal_request *r, bool is_strict,

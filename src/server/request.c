@@ -46,6 +46,12 @@ static const struct body_row *row_of(unsigned kind) {
     return &bodies[i];
 }
 
+/* A message is one line, whatever the client's words in it are. */
+static void make_one_line(char *text) {
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = ' ';
+}
+
 fal_status fal_request_refuse(fal_request *r, const char *field, fal_error *err, const char *format,
                               ...) {
     char words[800];
@@ -53,8 +59,10 @@ fal_status fal_request_refuse(fal_request *r, const char *field, fal_error *err,
     va_start(arguments, format);
     vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
+    make_one_line(words);
     snprintf(r->offender, sizeof r->offender, "%s", field);
-    return fal_fail(err, FAL_E_ARGUMENT, "%s: %s", field, words);
+    make_one_line(r->offender);
+    return fal_fail(err, FAL_E_ARGUMENT, "%s: %s", r->offender, words);
 }
 
 /* Later rows win, whatever the order in the text: so the rows are walked, not the object. */

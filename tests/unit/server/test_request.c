@@ -64,6 +64,9 @@ static void fields_are_checked(void **state) {
     check_refused(FAL_BODY_MESSAGES,
                   "{\"max_tokens\":1,\"messages\":[{\"role\":\"user\"}],\"maxtokens\":2}",
                   "maxtokens", "no such field");
+    check_refused(FAL_BODY_MESSAGES,
+                  "{\"max_tokens\":1,\"messages\":[{\"role\":\"user\"}],\"a\\nb\":2}", "a b",
+                  "a b: no such field");
     check_refused(FAL_BODY_PARAMETERS, "{\"details\":1}", "details", "true or false");
 }
 
@@ -300,6 +303,8 @@ static void what_is_no_text_is_refused(void **state) {
     check_render_refused(
         FAL_BODY_CHAT,
         "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]}", "image_url");
+    check_render_refused(FAL_BODY_CHAT, "{\"messages\":[{\"role\":\"a\\u001bb\"}]}",
+                         "unknown role 'a b'");
     check_render_refused(FAL_BODY_CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":7}]}",
                          "neither text");
     check_render_refused(
