@@ -92,7 +92,7 @@ static fal_status pretrain(fal_extension *e, int n_tokens, double *loss, fal_err
     int n_steps = p->pretrain_steps, n_all = p->pretrain_sequences * p->n_context, first = 0;
     fal_schedule rate = cosine(FAL_EXTENSION_PRETRAIN_RATE, n_steps, n_steps / 20 + 1);
     for (int step = 0; step < n_steps; step++) {
-        int length = step < p->short_steps ? p->n_context / FAL_EXTENSION_SHORTER : n_tokens;
+        int length = fal_extension_document_length(p, step, n_tokens);
         fal_extension_fill_documents(e, FAL_STREAM_PRETRAIN, first, n_all / length, length);
         first += n_all / length;
         FAL_TRY(fal_learner_step(e->learner, fal_schedule_rate(&rate, step + 1), &e->loss, err));

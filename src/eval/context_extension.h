@@ -17,7 +17,7 @@ typedef struct fal_extension_preset {
     int n_seeds, n_context, n_layers, d_model, n_heads, n_kv_heads;
     double base;
     int pretrain_steps, pretrain_sequences; /* of n_context tokens */
-    int short_steps; /* the first of them, on as many tokens in documents of n_context / 4 */
+    int short_steps; /* the first of them have documents of n_context / 4, as many again of n_context / 2 */
     int extend_steps, extend_sequences; /* of FAL_EXTENSION_FACTOR * n_context tokens */
     int n_norm_batches;                 /* that the first gradient norm is measured on */
     int n_examples, n_documents; /* of each task at each length; that losses are measured on */
@@ -26,7 +26,7 @@ typedef struct fal_extension_preset {
 } fal_extension_preset;
 
 /* Peaks of the learning rate; both fall by half a cosine to a tenth. */
-#define FAL_EXTENSION_PRETRAIN_RATE 2e-3
+#define FAL_EXTENSION_PRETRAIN_RATE 3e-3
 #define FAL_EXTENSION_RATE          3e-4
 
 /* Of the tokens of answers in pretraining, others weigh 1: what is asked for takes up a small part of the text, and is
@@ -36,7 +36,6 @@ typedef struct fal_extension_preset {
 enum {
     FAL_EXTENSION_FACTOR = 4,
     FAL_EXTENSION_LENGTHS = 3, /* n_context times 1, 2, 4 */
-    FAL_EXTENSION_SHORTER = 4, /* times shorter are a preset's first documents */
     FAL_EXTENSION_LONG_MODEL_SEED =
         1 /* beside whose arms a model trained at the long context is measured */
 };
@@ -68,6 +67,9 @@ typedef struct fal_extension_cost {
     double
         flops; /* 6 a parameter and token, 6 layers * width * length a token for attention; forward only: a third */
 } fal_extension_cost;
+
+/* Tokens of a document at this step of pretraining for sequences of n_tokens. */
+int fal_extension_document_length(const fal_extension_preset *preset, int step, int n_tokens);
 
 /* Whether a model trained at the long context belongs to this seed. */
 bool fal_extension_has_long_model(const fal_extension_preset *preset, uint64_t seed);

@@ -84,10 +84,16 @@ static void add_measures(fal_extension_cost *cost, const fal_extension_preset *p
 /* From fresh weights at sequences of `length`, the first ones shorter. */
 static void add_pretraining(fal_extension_cost *cost, const fal_extension_preset *p, int length) {
     int64_t n = (int64_t)p->pretrain_sequences * p->n_context;
-    int n_short = p->n_context / FAL_EXTENSION_SHORTER;
     cost->n_steps += p->pretrain_steps;
-    add_sequences(cost, p, p->short_steps * (n / n_short), n_short, true);
-    add_sequences(cost, p, (p->pretrain_steps - p->short_steps) * (n / length), length, true);
+    for (int step = 0; step < p->pretrain_steps; step++) {
+        int n_tokens = fal_extension_document_length(p, step, length);
+        add_sequences(cost, p, n / n_tokens, n_tokens, true);
+    }
+}
+
+int fal_extension_document_length(const fal_extension_preset *p, int step, int n_tokens) {
+    if (step < p->short_steps) return p->n_context / 4;
+    return step < 2 * p->short_steps ? p->n_context / 2 : n_tokens;
 }
 
 bool fal_extension_has_long_model(const fal_extension_preset *p, uint64_t seed) {

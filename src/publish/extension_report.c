@@ -260,13 +260,13 @@ static void append_model(fal_string_builder *b, const fal_extension_preset *p,
         "tokens as 10000 does within Falcon's 2048.\n\n"
         "**Text.** Documents of a small generated world: prose, facts that are stated and asked back at distances even on "
         "a logarithmic scale, objects handed over, firms and where they lie, notes to recite. A word is a token.\n\n"
-        "**Pretraining.** %d steps of %d × %d tokens, in the first %d of them as documents of %d; AdamW, peak rate %g, cosine; answers weigh %d. "
+        "**Pretraining.** %d steps of %d × %d tokens, the first %d of them as documents of %d and as many again of %d; AdamW, peak rate %g, cosine; answers weigh %d. "
         "The loss ends at %.3f.\n\n",
         p->n_layers, p->n_layers == 1 ? "" : "s", p->d_model, p->n_heads, p->d_model / p->n_heads,
         p->n_kv_heads, p->n_kv_heads == 1 ? "" : "s", FAL_WORLD_WORDS, p->base, p->n_context,
-        p->pretrain_steps, p->pretrain_sequences, p->n_context, p->short_steps,
-        p->n_context / FAL_EXTENSION_SHORTER, FAL_EXTENSION_PRETRAIN_RATE,
-        FAL_EXTENSION_ANSWER_WEIGHT, mean_pretraining_loss(seeds));
+        p->pretrain_steps, p->pretrain_sequences, p->n_context, p->short_steps, p->n_context / 4,
+        p->n_context / 2, FAL_EXTENSION_PRETRAIN_RATE, FAL_EXTENSION_ANSWER_WEIGHT,
+        mean_pretraining_loss(seeds));
     fal_string_append_format(
         b,
         "**Extension.** %d steps of %d × %d tokens, peak rate %g, cosine, gradients clipped at norm 1. By tokens 50 %% "

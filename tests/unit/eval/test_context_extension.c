@@ -117,8 +117,8 @@ static void test_cost(void **state) {
     assert_int_equal(one.n_trained - two.n_trained, 2 * 512);
     /* Measures: a document of the longest and one of the trained length, an example of four tasks at each. */
     assert_int_equal(two.n_evaluated, 2 * 128 + 4 * 128 + 18 * (512 + 128 + 4 * (128 + 256 + 512)));
-    /* Of its two steps the first has short documents. */
-    double extra = 512 * (6 * 6912.0 + 6.0 * 16 * 32) + 512 * (6 * 6912.0 + 6.0 * 16 * 512);
+    /* Of its two steps the first has documents of 32 tokens, the second of 64. */
+    double extra = 512 * (6 * 6912.0 + 6.0 * 16 * 32) + 512 * (6 * 6912.0 + 6.0 * 16 * 64);
     extra += 5 * 512 * (2 * 6912.0 + 2.0 * 16 * 512) + 5 * 128 * (2 * 6912.0 + 2.0 * 16 * 128)
              + 4 * 256 * (2 * 6912.0 + 2.0 * 16 * 256);
     CHECK_NEAR(one.flops - two.flops, extra, extra * 1e-9);
