@@ -268,29 +268,34 @@ static int fill_candidates(fal_sampler *s, const float *logits, const uint32_t *
         s->candidates[n++] = (candidate){.logit = x, .id = id};
     }
     *out = top;
-    if (s->how.temperature == 0 || !isfinite(top)) return n;
+    if (!isfinite(top)) return n;
     /* Relative to the best one, so that no temperature is too small for the division. */
     for (int i = 0; i < n; i++)
         s->candidates[i].logit = (s->candidates[i].logit - top) / s->how.temperature;
     return n;
 }
 
-static int32_t most_probable(const candidate *c, int n) {
-    int best = 0;
-    for (int i = 1; i < n; i++) {
-        if (c[i].logit > c[best].logit) best = i;
+/* The first of the best; -1: none is allowed. */
+static int32_t most_probable(const fal_sampler *s, const float *logits, const uint32_t *allowed) {
+    int32_t best = -1;
+    double top = -HUGE_VAL;
+    for (int32_t id = 0; id < s->n_vocab; id++) {
+        if (!is_allowed(allowed, id)) continue;
+        double x = penalised(s, logits[id], id);
+        if (best >= 0 && !(x > top)) continue;
+        best = id;
+        top = isnan(x) ? -HUGE_VAL : x;
     }
-    return c[best].id;
+    return best;
 }
 
 int32_t fal_sampler_draw_allowed(fal_sampler *s, const float *logits, const uint32_t *allowed) {
     candidate *c = s->candidates;
-    double top;
+    double top, sum;
+    if (s->how.temperature == 0) return most_probable(s, logits, allowed);
     int n = fill_candidates(s, logits, allowed, &top);
     if (n == 0) return -1;
-    if (s->how.temperature == 0) return most_probable(c, n);
-    if (!isfinite(top)) return most_probable(c, n);
-    double sum;
+    if (!isfinite(top)) return most_probable(s, logits, allowed);
     n = weigh(c, keep_best(c, n, s->how.top_k), &sum);
     if (s->how.top_p > 0 && s->how.top_p < 1) n = keep_nucleus(c, n, s->how.top_p, &sum);
     if (s->how.min_p > 0) n = keep_above(c, n, s->how.min_p, &sum);

@@ -287,10 +287,13 @@ static void wake_locked(fal_engine *e) {
 static fal_status enqueue_locked(fal_engine *e, fal_job *job, fal_error *err) {
     if (e->is_refusing)
         return fal_fail(err, FAL_E_CANCELLED, "the server is shutting down and takes no more work");
-    if (e->state.n_running + e->n_unplaced >= e->state.n_parallel + e->state.max_waiting) {
+    size_t most = e->state.n_parallel + e->state.max_waiting;
+    /* The second bounds those that have lost their place because nobody takes their events. */
+    if (e->state.n_running + e->n_unplaced >= most || e->n_jobs >= most) {
         e->state.jobs_refused++;
-        return fal_fail(err, FAL_E_BUSY, "%zu jobs wait already, at most %zu may", e->n_unplaced,
-                        e->state.max_waiting);
+        return fal_fail(err, FAL_E_BUSY,
+                        "%zu jobs are under way, %zu of them wait; at most %zu may", e->n_jobs,
+                        e->n_unplaced, e->state.max_waiting);
     }
     fal_job_list_add(&e->arrived, job);
     e->n_jobs++;

@@ -4,6 +4,7 @@
 #include "base/cpu.h"
 #include "engine_fixture.h"
 #include "runtime/batch.h"
+#include "text/grammar.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -135,6 +136,54 @@ static void test_truncate(void **state) {
     generate_alone(&how, 0, &alone);
     assert_true(got.is_finished && is_same(&got, &alone));
     fal_engine_close(e);
+}
+
+static atomic_int n_released;
+
+static void close_grammar(void *grammar) {
+    atomic_fetch_add(&n_released, 1);
+    fal_grammar_close(grammar);
+}
+
+/* Every answer is one that the grammar knows, whatever else is computed; the job closes it. */
+static void test_grammar(void **state) {
+    (void)state;
+    static const char gbnf[] = "root ::= (\"yes\" | \"no\" | [0-9]+ \" of \" [a-z]) \".\"";
+    fal_engine *e = open_engine(NULL);
+    consumer c = CONSUMER;
+    fal_job *job, *other;
+    fal_error err = {0};
+    fal_grammar *grammar;
+    fal_job_options how = drawing(1, 60), plain = drawing(2, 40);
+    CHECK_OK(fal_grammar_open(&grammar, gbnf, sizeof gbnf - 1, &err), &err);
+    how.n_answers = 8;
+    how.grammar = how.owned = grammar;
+    how.release = close_grammar;
+    how.on_event = consumer_wake;
+    how.user = &c;
+    n_released = 0;
+    CHECK_OK(fal_job_start(&other, e, &plain, &err), &err);
+    CHECK_OK(fal_job_start(&job, e, &how, &err), &err);
+    recording answers[8] = {0};
+    CHECK_OK(consume(&c, job, answers, &err), &err);
+    fal_job_release(job);
+    fal_job_release(other);
+    int n_ended = 0;
+    for (int i = 0; i < 8; i++) {
+        const recording *r = &answers[i];
+        assert_true(r->finish == FAL_FINISH_END || r->finish == FAL_FINISH_LENGTH);
+        if (r->finish == FAL_FINISH_LENGTH) continue;
+        n_ended++;
+        char text[64] = {0};
+        assert_true(r->length >= 3 && r->length < sizeof text);
+        memcpy(text, r->text, r->length);
+        assert_true(strcmp(text, "yes.") == 0 || strcmp(text, "no.") == 0
+                    || (strspn(text, "0123456789") == r->length - 6
+                        && memcmp(text + r->length - 6, " of ", 4) == 0));
+    }
+    assert_true(n_ended > 0);
+    fal_engine_close(e);
+    assert_int_equal(n_released, 1);
 }
 
 /* ---- what is told of a prompt ---- */
@@ -409,6 +458,32 @@ static void test_queue_is_bounded(void **state) {
     fal_engine_close(e);
 }
 
+/* Jobs that lost their place to others count, too: nobody piles them up. */
+static void test_parked_are_bounded(void **state) {
+    (void)state;
+    const fal_engine_options o = {.n_parallel = 1, .n_waiting = 2};
+    fal_engine *e = open_engine(&o);
+    consumer c = CONSUMER;
+    fal_job_options slow = verbose(&c);
+    fal_job *jobs[4];
+    fal_error err = {0};
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_OK(fal_job_start(&jobs[i], e, &slow, &err), &err);
+        for (int k = 0; k < 1000 && state_of(e).n_paused == i; k++)
+            sleep_ms(10);
+        assert_int_equal(state_of(e).n_paused, i + 1);
+    }
+    CHECK_STATUS(fal_job_start(&jobs[3], e, &slow, &err), FAL_E_BUSY, &err, "3 jobs");
+    for (size_t i = 0; i < 3; i++) {
+        recording got = {0}, alone = {0};
+        CHECK_OK(consume(&c, jobs[i], &got, &err), &err);
+        fal_job_release(jobs[i]);
+        generate_alone(&slow, 0, &alone);
+        assert_true(got.is_finished && is_same(&got, &alone));
+    }
+    fal_engine_close(e);
+}
+
 static void test_cancel(void **state) {
     (void)state;
     fal_engine *e = open_engine(NULL);
@@ -552,8 +627,6 @@ static void test_drain_and_close(void **state) {
     }
 }
 
-static atomic_int n_released;
-
 static void count_release(void *owned) {
     (void)owned;
     atomic_fetch_add(&n_released, 1);
@@ -566,6 +639,7 @@ static void test_owned(void **state) {
     fal_job *job;
     fal_error err = {0};
     fal_job_options how = drawing(1, 8);
+    n_released = 0;
     how.release = count_release;
     how.n_prompt = 0;
     CHECK_STATUS(fal_job_start(&job, e, &how, &err), FAL_E_ARGUMENT, &err, "");
@@ -585,6 +659,7 @@ static void test_owned(void **state) {
 /* Each allocation of a job is refused in turn: only that job fails, nothing is lost, and the engine goes on. */
 static void test_memory(void **state) {
     (void)state;
+    long live = fal_alloc_live();
     fal_engine *e = open_engine(NULL);
     fal_job_options plain = drawing(1, 6);
     int n_failed = 0, n_good = 0;
@@ -627,6 +702,7 @@ static void test_memory(void **state) {
     }
     assert_true(n_failed > 10);
     fal_engine_close(e);
+    assert_int_equal(fal_alloc_live(), live);
 }
 
 static void test_memory_of_open(void **state) {
@@ -656,9 +732,11 @@ int main(void) {
         cmocka_unit_test(test_prompt_log_probabilities),
         cmocka_unit_test(test_embedding),
         cmocka_unit_test(test_tops),
+        cmocka_unit_test(test_grammar),
         cmocka_unit_test(test_slow_consumer),
         cmocka_unit_test(test_pause_has_an_end),
         cmocka_unit_test(test_queue_is_bounded),
+        cmocka_unit_test(test_parked_are_bounded),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_release_inside_on_event),

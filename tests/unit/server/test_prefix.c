@@ -247,6 +247,50 @@ static void test_full_disk(void **state) {
     remove_folder();
 }
 
+/* Memory is refused while timelines are kept, written and read: a job fails at most, nothing is lost. */
+static void test_memory(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT];
+    long live = fal_alloc_live();
+    fal_engine_options o = on_disk;
+    o.cache_bytes = 60000;
+    int n_failed = 0;
+    recording *alone = calloc(8, sizeof *alone);
+    for (int i = 0; i < 8; i++) {
+        fal_job_options how = asking(prompt, i, 0);
+        generate_alone(&how, 0, &alone[i]);
+    }
+    for (long n = 1; n < 120; n++) {
+        fal_engine *e = open_engine(&o);
+        fal_alloc_fail_at(n);
+        for (int i = 0; i < 5; i++) {
+            consumer c = CONSUMER;
+            fal_job *job;
+            fal_error err = {0};
+            recording got = {0};
+            int which = (int)((n + 3 * i) % 8);
+            fal_job_options how = asking(prompt, which, 0);
+            how.on_event = consumer_wake;
+            how.user = &c;
+            fal_status status = fal_job_start(&job, e, &how, &err);
+            if (status == FAL_OK) status = consume(&c, job, &got, &err);
+            fal_job_release(job);
+            if (status != FAL_OK) {
+                CHECK_STATUS(status, FAL_E_MEMORY, &err, "memory");
+                n_failed++;
+            }
+            assert_true(is_same(&got, &alone[which]));
+            assert_int_equal(got.is_finished, status == FAL_OK);
+        }
+        fal_alloc_fail_at(0);
+        fal_engine_close(e);
+        assert_int_equal(fal_alloc_live(), live);
+    }
+    assert_true(n_failed > 5);
+    free(alone);
+    remove_folder();
+}
+
 /* What a killed process has left half written goes; what is not ours stays. */
 static void test_leftovers(void **state) {
     (void)state;
@@ -275,9 +319,13 @@ static void test_leftovers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_memory),         cmocka_unit_test(test_conversation),
-        cmocka_unit_test(test_bytes_are_bounded), cmocka_unit_test(test_across_restarts),
-        cmocka_unit_test(test_damaged_files),     cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_in_memory),
+        cmocka_unit_test(test_conversation),
+        cmocka_unit_test(test_bytes_are_bounded),
+        cmocka_unit_test(test_across_restarts),
+        cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_leftovers),
     };
     return cmocka_run_group_tests(tests, set_up_folder, tear_down);
