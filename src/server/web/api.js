@@ -45,6 +45,8 @@ async function refusal(response) {
     try {
         const body = await response.json();
         message = body?.error?.message ?? (typeof body?.error === "string" ? body.error : message);
+        const field = `${body?.error?.param}: `; // of the request: nothing that a person has seen
+        if (message.startsWith(field)) message = message.slice(field.length);
     } catch { /* no JSON: the status has to do */ }
     const retryAfter = Number(response.headers.get("Retry-After")) || 0;
     message = sentence(message);

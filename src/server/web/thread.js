@@ -4,6 +4,8 @@ import { speedOf } from "./api.js";
 import { byId, copy, element, iconButton } from "./dom.js";
 import { showMarkdown } from "./markdown.js";
 
+const LONG = 1000; // characters of a message that may need more room than it gets
+
 const ENDS = { stopped: "stopped", length: "longest answer reached", content_filter: "withheld" };
 
 function factsOf({ parameters: { usage, seconds, pieces, finish, model } }, severalModels) {
@@ -50,8 +52,10 @@ class View {
 
     updateText() {
         const { message } = this;
-        if (message.role === "user") this.text.textContent = message.text;
-        else showMarkdown(this.text, message.text, message.isWaiting);
+        if (message.role === "user") {
+            this.text.textContent = message.text;
+            this.text.tabIndex = message.text.length > LONG ? 0 : -1; // it scrolls in itself
+        } else showMarkdown(this.text, message.text, message.isWaiting);
         this.node.classList.toggle("waiting", message.isWaiting && !message.text);
         this.node.setAttribute("aria-busy", String(message.isWaiting));
         this.failure.hidden = !message.failure;
