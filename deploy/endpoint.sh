@@ -1,7 +1,7 @@
 #!/bin/sh
-# Serves what lies in a folder: a GGUF file, or a checkpoint, which is converted first.
+# Serves what lies in a folder: a GGUF file, or a checkpoint, of which one is made first.
 #   endpoint.sh FOLDER [OPTIONS of falconer serve]
-# FALCONER: the program; FALCONER_FILE: which of several GGUF files; FALCONER_TYPE: what a checkpoint becomes (q8_0).
+# FALCONER: the program; FALCONER_FILE: which of several GGUF files; FALCONER_TYPE: what a checkpoint becomes (Q8_0).
 set -eu
 folder=$1
 shift
@@ -18,7 +18,7 @@ elif [ -n "$(find "$folder" -maxdepth 1 -name '*.gguf' -print -quit)" ]; then
     model=$(find "$folder" -maxdepth 1 -name '*.gguf')
 elif [ -f "$folder/config.json" ]; then
     model=${TMPDIR:-/tmp}/model.gguf
-    "$falconer" convert "$folder" "$model" --type "${FALCONER_TYPE:-q8_0}"
+    "$falconer" quantize "$folder" "$model" "${FALCONER_TYPE:-Q8_0}"
 else
     echo "$folder holds neither a GGUF file nor a checkpoint (config.json)" >&2
     exit 3
