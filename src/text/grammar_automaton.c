@@ -367,7 +367,7 @@ static const fal_grammar_call *first_calls(const fal_automaton *a, int32_t rule,
     if (a->starts[rule] < 0) return NULL;
     const fal_grammar_place *start = &a->places[a->starts[rule]];
     *count = start->n_calls;
-    return a->calls + start->first_call;
+    return *count ? &a->calls[start->first_call] : NULL;
 }
 
 /* What could not be ordered begins with one another; going from one to a caller ends in a circle. */

@@ -260,8 +260,8 @@ static fal_status build(building *b, int32_t expression, int32_t from, int32_t t
 
 static fal_status build_bytes(building *b, const fal_expression *e, int32_t from, int32_t to,
                               fal_error *err) {
-    const char *bytes = b->graph->text->bytes + (e->count ? e->first : 0);
     if (e->count == 0) return by_nothing(b, from, to, err);
+    const char *bytes = b->graph->text->bytes + e->first;
     return by_bytes(b, from, to, bytes, bytes, e->count, err);
 }
 

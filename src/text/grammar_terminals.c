@@ -126,9 +126,9 @@ static int by_low(const void *a, const void *b) {
 
 /* Sorts the ranges from first on, joining those that touch. */
 static void join_ranges(fal_grammar_rules *r, size_t first) {
-    fal_character_range *ranges = r->ranges + first;
     size_t count = r->n_ranges - first, kept = 0;
     if (count == 0) return;
+    fal_character_range *ranges = r->ranges + first;
     qsort(ranges, count, sizeof *ranges, by_low);
     for (size_t i = 1; i < count; i++) {
         if (ranges[i].low <= ranges[kept].high + 1) {
