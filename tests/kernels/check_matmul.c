@@ -300,13 +300,14 @@ static void check_values(fal_kernelcheck *c, const struct sample *s, struct part
     free(y);
 }
 
-/* Every combination of inputs, with a few rows and tokens; in brief, without the search that encodes weights. */
+/* Every combination of inputs, with some rows and tokens; in brief, without the search that encodes weights. */
 static void check_inputs(fal_kernelcheck *c, struct sample *s) {
     for (int kind = c->is_brief ? WEIGHTS_RANDOM : WEIGHTS_ENCODED; kind < WEIGHTS_KINDS; kind++) {
         fill_weights(c, s, (fal_weights)kind);
         for (int inputs = 0; inputs < FAL_INPUTS; inputs++) {
             fill_activations(c, s, (fal_inputs)inputs);
-            struct part part = {.n_rows = 1 + (int64_t)(fal_random_u64(&c->random) % 10),
+            int64_t most = inputs % 2 == 0 ? 10 : MAX_ROWS;
+            struct part part = {.n_rows = 1 + (int64_t)(fal_random_u64(&c->random) % most),
                                 .n_tokens = 1 + (int64_t)(fal_random_u64(&c->random) % 6),
                                 .gap = (int64_t)(fal_random_u64(&c->random) % 3),
                                 .placement = (fal_placement)((kind + inputs) % FAL_PLACEMENTS)};
@@ -363,6 +364,10 @@ static void check_invariance(fal_kernelcheck *c, struct sample *s) {
     check_alone(c, s, alone, (struct part){0, MAX_ROWS, 0, MAX_TOKENS, 1, FAL_AT_END});
     check_alone(c, s, alone, (struct part){0, MAX_ROWS, 3, 1, 0, FAL_AT_START});
     check_alone(c, s, alone, (struct part){8, 32, 1, 16, 0, FAL_AT_END_ODD});
+    for (int64_t n_tokens = 1; n_tokens <= 5; n_tokens++) { /* whole panels, and a few rows more */
+        for (int64_t n_rows = 15; n_rows <= 39; n_rows += 8)
+            check_alone(c, s, alone, (struct part){2, n_rows, n_tokens, n_tokens, 1, FAL_AT_END});
+    }
 }
 
 /* An activation that is no number spoils its own token, in every row, and no other. */

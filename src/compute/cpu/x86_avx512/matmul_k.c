@@ -3,6 +3,7 @@
  * Order of additions and bits are those of portable/matmul_k.c: all sums within a block are exact integers. Codes are
  * kept unsigned; what a type subtracts from them is part of the minima. */
 #include "compute/cpu/kernels.h"
+#include "compute/cpu/x86_avx512/few_k.h"
 #include "compute/cpu/x86_avx512/panel.h"
 #include "quant/iq4_xs.h"
 #include "quant/q2_k.h"
@@ -11,10 +12,6 @@
 #include "quant/q5_k.h"
 #include "quant/q6_k.h"
 #include "quant/q8_k.h"
-
-enum {
-    MANY_PANELS = 2 /* panels that share a reading of the activations */
-};
 
 /* One block of 16 rows. Vector g of codes holds columns 4 g .. 4 g + 3. */
 struct half {
@@ -371,10 +368,10 @@ FAL_PANEL_INLINE void multiply_panel(const struct kind kind, const struct panel 
     }
 }
 
-/* n_tokens tokens from `token` on with block `index` of n_panels panels. */
+/* n_tokens tokens from `token` on with block `index` of the panel that begins at `row`. */
 FAL_PANEL_INLINE void multiply_tokens(const struct kind kind, const fal_product *p, int64_t row,
-                                      int n_panels, const struct panel *panels, int64_t index,
-                                      int64_t token, int n_tokens) {
+                                      const struct panel *panel, int64_t index, int64_t token,
+                                      int n_tokens) {
     struct tokens tokens;
     tokens.x = (const char *)p->x + (size_t)token * p->x_row_bytes
                + (size_t)index * sizeof(struct fal_q8_k);
@@ -383,65 +380,143 @@ FAL_PANEL_INLINE void multiply_tokens(const struct kind kind, const fal_product 
         for (int i = 0; i < 256; i += 32)
             panel_raise(tokens.raised[t] + i, block_of(&tokens, t)->q + i);
     }
-    for (int i = 0; i < n_panels; i++) {
-        int64_t at = row + i * FAL_PANEL_ROWS;
-        multiply_panel(kind, &panels[i], &tokens, n_tokens, p->y + token * p->y_stride + at,
-                       p->y_stride, panel_masks(p, at));
-    }
+    multiply_panel(kind, panel, &tokens, n_tokens, p->y + token * p->y_stride + row, p->y_stride,
+                   panel_masks(p, row));
 }
 
-/* Rows [row, row + n_panels * 32) with block `index`. */
-FAL_PANEL_INLINE void multiply_block(const struct kind kind, const fal_product *p, int64_t row,
-                                     int n_panels, const struct panel *panels, int64_t index) {
-    int64_t token = 0;
-    for (; token + FAL_PANEL_TOKENS <= p->n_tokens; token += FAL_PANEL_TOKENS)
-        multiply_tokens(kind, p, row, n_panels, panels, index, token, FAL_PANEL_TOKENS);
-    for (; token < p->n_tokens; token++)
-        multiply_tokens(kind, p, row, n_panels, panels, index, token, 1);
-}
-
-FAL_PANEL_INLINE void multiply(const struct kind kind, const fal_product *p) {
-    struct panel panels[MANY_PANELS];
+/* One panel at a time, as in matmul_legacy.c. */
+FAL_PANEL_INLINE void multiply_many(const struct kind kind, const fal_product *p) {
+    struct panel panel;
     int64_t n_blocks = p->n_cols / 256;
-    int64_t step = (p->n_tokens < 8 ? 1 : MANY_PANELS) * FAL_PANEL_ROWS;
     for (int64_t token = 0; token < p->n_tokens; token++) {
         memset(p->y + token * p->y_stride, 0, (size_t)p->n_rows * sizeof *p->y);
     }
-    for (int64_t row = 0; row < p->n_rows; row += step) {
-        int64_t n_rows = p->n_rows - row < step ? p->n_rows - row : step;
-        int n_panels = (int)((n_rows + FAL_PANEL_ROWS - 1) / FAL_PANEL_ROWS);
+    for (int64_t row = 0; row < p->n_rows; row += FAL_PANEL_ROWS) {
         for (int64_t index = 0; index < n_blocks; index++) {
             size_t offset = (size_t)index * kind.block_bytes;
-            if (p->n_tokens < 8) panel_prefetch_next(p, row, offset, kind.block_bytes);
-            for (int i = 0; i < 2 * n_panels; i++) {
-                fal_panel_rows rows = panel_rows_from(p, row + i * FAL_PANEL_HALF);
-                kind.decode(&rows, offset, &panels[i / 2].half[i % 2]);
+            int64_t token = 0;
+            panel_prefetch_next(p, row, offset, kind.block_bytes);
+            for (int h = 0; h < 2; h++) {
+                fal_panel_rows rows = panel_rows_from(p, row + h * FAL_PANEL_HALF);
+                kind.decode(&rows, offset, &panel.half[h]);
             }
-            multiply_block(kind, p, row, n_panels, panels, index);
+            for (; token + FAL_PANEL_TOKENS <= p->n_tokens; token += FAL_PANEL_TOKENS)
+                multiply_tokens(kind, p, row, &panel, index, token, FAL_PANEL_TOKENS);
+            for (; token < p->n_tokens; token++)
+                multiply_tokens(kind, p, row, &panel, index, token, 1);
         }
     }
 }
 
+/* What sets a type apart; a constant where it is used. */
+struct few_kind {
+    size_t block_bytes;
+    few_add_block *add;
+    few_block_scales *scales;
+    bool has_minima; /* with a scale of their own, dmin */
+    unsigned
+        offset_bits; /* codes stand 1 << offset_bits higher than they are, if it has no minima */
+};
+
+/* acc[t] += the block of 16 rows . x[t] */
+FAL_PANEL_INLINE void few_multiply_block(const struct few_kind kind, const fal_quads *rows,
+                                         const struct fal_q8_k *const *x, int n_tokens,
+                                         __m512 *acc) {
+    __m512i codes[FAL_QUADS_TOKENS][4], lows[FAL_QUADS_TOKENS][4], head[4];
+    for (int e = 0; e < 4; e++) {
+        struct few_sums sums = {.x = x, .n_tokens = n_tokens};
+        for (int t = 0; t < n_tokens; t++)
+            sums.codes[t] = sums.lows[t] = _mm512_setzero_si512();
+        kind.add(rows, e, &sums, &head[e]);
+        for (int t = 0; t < n_tokens; t++) {
+            codes[t][e] = sums.codes[t];
+            lows[t][e] = sums.lows[t];
+            if (!kind.has_minima)
+                codes[t][e] =
+                    _mm512_sub_epi32(codes[t][e], _mm512_slli_epi32(lows[t][e], kind.offset_bits));
+        }
+    }
+    __m512 d, dmin;
+    kind.scales(rows, head, &d, &dmin);
+    for (int t = 0; t < n_tokens; t++) {
+        __m512 x_d = _mm512_set1_ps(x[t]->d);
+        __m512 sum = _mm512_cvtepi32_ps(quads_join(codes[t]));
+        acc[t] = _mm512_add_ps(acc[t], _mm512_mul_ps(_mm512_mul_ps(d, x_d), sum));
+        if (!kind.has_minima) continue;
+        sum = _mm512_cvtepi32_ps(quads_join(lows[t]));
+        acc[t] = _mm512_sub_ps(acc[t], _mm512_mul_ps(_mm512_mul_ps(dmin, x_d), sum));
+    }
+}
+
+/* For n_tokens tokens from `token` on and at least 16 rows. */
+FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product *p, int64_t token,
+                                   int n_tokens) {
+    int64_t n_blocks = p->n_cols / 256;
+    const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
+    for (int64_t next = 0; next < p->n_rows; next += FAL_QUADS_ROWS) {
+        int64_t row = quads_first_row(p, next);
+        bool has_next = row + 2 * FAL_QUADS_ROWS <= p->n_rows;
+        fal_quads rows = {(const uint8_t *)p->w + (size_t)row * p->w_row_bytes, p->w_row_bytes};
+        __m512 acc[FAL_QUADS_TOKENS];
+        for (int t = 0; t < n_tokens; t++)
+            acc[t] = _mm512_setzero_ps();
+        for (int64_t i = 0; i < n_blocks; i++) {
+            const struct fal_q8_k *tokens[FAL_QUADS_TOKENS];
+            for (int t = 0; t < n_tokens; t++)
+                tokens[t] =
+                    (const struct fal_q8_k *)(const void *)(x + (size_t)t * p->x_row_bytes) + i;
+            if (has_next) quads_prefetch(&rows, (size_t)i * kind.block_bytes, kind.block_bytes);
+            few_multiply_block(kind, &rows, tokens, n_tokens, acc);
+            rows.at += kind.block_bytes;
+        }
+        for (int t = 0; t < n_tokens; t++)
+            _mm512_storeu_ps(p->y + (token + t) * p->y_stride + row, acc[t]);
+    }
+}
+
+FAL_PANEL_INLINE void multiply(const struct kind kind, const struct few_kind few,
+                               const fal_product *p) {
+    if (p->n_rows < FAL_QUADS_ROWS)
+        multiply_many(kind, p);
+    else if (p->n_tokens == 1)
+        few_multiply(few, p, 0, 1);
+    else if (p->n_tokens == 2)
+        few_multiply(few, p, 0, 2);
+    else if (p->n_tokens == 3)
+        few_multiply(few, p, 0, 3);
+    else
+        multiply_many(kind, p);
+}
+
 void fal_matmul_q2_k_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q2_k), decode_q2_k, 16, FOLDED, false, AS_MINIMA}, p);
+    multiply((struct kind){sizeof(struct fal_q2_k), decode_q2_k, 16, FOLDED, false, AS_MINIMA},
+             (struct few_kind){sizeof(struct fal_q2_k), few_add_q2_k, few_scales_q2_k, true, 0}, p);
 }
 
 void fal_matmul_q3_k_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q3_k), decode_q3_k, 16, NARROW, false, AS_CODES}, p);
+    multiply((struct kind){sizeof(struct fal_q3_k), decode_q3_k, 16, NARROW, false, AS_CODES},
+             (struct few_kind){sizeof(struct fal_q3_k), few_add_q3_k, few_scales_q3_k, false, 2},
+             p);
 }
 
 void fal_matmul_q4_k_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q4_k), decode_q4_k, 32, NARROW, false, AS_MINIMA}, p);
+    multiply((struct kind){sizeof(struct fal_q4_k), decode_q4_k, 32, NARROW, false, AS_MINIMA},
+             (struct few_kind){sizeof(struct fal_q4_k), few_add_q4_k, few_scales_pair, true, 0}, p);
 }
 
 void fal_matmul_q5_k_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q5_k), decode_q5_k, 32, WIDE, false, AS_MINIMA}, p);
+    multiply((struct kind){sizeof(struct fal_q5_k), decode_q5_k, 32, WIDE, false, AS_MINIMA},
+             (struct few_kind){sizeof(struct fal_q5_k), few_add_q5_k, few_scales_pair, true, 0}, p);
 }
 
 void fal_matmul_q6_k_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q6_k), decode_q6_k, 16, WIDE, false, AS_CODES}, p);
+    multiply((struct kind){sizeof(struct fal_q6_k), decode_q6_k, 16, WIDE, false, AS_CODES},
+             (struct few_kind){sizeof(struct fal_q6_k), few_add_q6_k, few_scales_q6_k, false, 5},
+             p);
 }
 
 void fal_matmul_iq4_xs_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_iq4_xs), decode_iq4_xs, 32, WIDE, true, NO_LOWS}, p);
+    multiply(
+        (struct kind){sizeof(struct fal_iq4_xs), decode_iq4_xs, 32, WIDE, true, NO_LOWS},
+        (struct few_kind){sizeof(struct fal_iq4_xs), few_add_iq4_xs, few_scales_pair, false, 7}, p);
 }

@@ -2,6 +2,7 @@
  *
  * Order of additions and bits are those of portable/matmul_legacy.c: a block's sum is an exact integer. */
 #include "compute/cpu/kernels.h"
+#include "compute/cpu/x86_avx512/few_legacy.h"
 #include "compute/cpu/x86_avx512/panel.h"
 #include "quant/iq4_nl.h"
 #include "quant/q4_0.h"
@@ -12,8 +13,7 @@
 #include "quant/q8_1.h"
 
 enum {
-    CHUNK = 8,      /* blocks decoded at a time */
-    MANY_PANELS = 2 /* panels that share a reading of the activations */
+    CHUNK = 8 /* blocks decoded at a time */
 };
 
 /* weight = d * code + m */
@@ -197,7 +197,7 @@ FAL_PANEL_INLINE void multiply_panel(const struct kind kind, const struct panel 
 FAL_PANEL_INLINE void decode_chunk(const struct kind kind, const fal_product *p, int64_t row,
                                    int64_t first, int n, struct panel *panel) {
     size_t offset = (size_t)first * kind.block_bytes;
-    if (p->n_tokens < 8) panel_prefetch_next(p, row, offset, (size_t)n * kind.block_bytes);
+    panel_prefetch_next(p, row, offset, (size_t)n * kind.block_bytes);
     for (int h = 0; h < 2; h++) {
         struct half *half = &panel->half[h];
         fal_panel_rows rows = panel_rows_from(p, row + h * FAL_PANEL_HALF);
@@ -208,10 +208,10 @@ FAL_PANEL_INLINE void decode_chunk(const struct kind kind, const fal_product *p,
     }
 }
 
-/* n_tokens tokens from `token` on with blocks [first, first + n) of n_panels panels. */
+/* n_tokens tokens from `token` on with blocks [first, first + n) of the panel that begins at `row`. */
 FAL_PANEL_INLINE void multiply_tokens(const struct kind kind, const fal_product *p, int64_t row,
-                                      int n_panels, const struct panel *panels, int64_t first,
-                                      int n, int64_t token, int n_tokens) {
+                                      const struct panel *panel, int64_t first, int n,
+                                      int64_t token, int n_tokens) {
     struct tokens tokens;
     tokens.x = (const char *)p->x + (size_t)token * p->x_row_bytes
                + (size_t)first * sizeof(struct fal_q8_1);
@@ -220,64 +220,85 @@ FAL_PANEL_INLINE void multiply_tokens(const struct kind kind, const fal_product 
         for (int i = 0; i < n; i++)
             panel_raise(tokens.raised[t] + 32 * i, block_of(&tokens, t, i)->q);
     }
-    for (int i = 0; i < n_panels; i++) {
-        int64_t at = row + i * FAL_PANEL_ROWS;
-        multiply_panel(kind, &panels[i], n, &tokens, n_tokens, p->y + token * p->y_stride + at,
-                       p->y_stride, panel_masks(p, at));
-    }
+    multiply_panel(kind, panel, n, &tokens, n_tokens, p->y + token * p->y_stride + row, p->y_stride,
+                   panel_masks(p, row));
 }
 
-/* Rows [row, row + n_panels * 32) with blocks [first, first + n). */
-FAL_PANEL_INLINE void multiply_chunk(const struct kind kind, const fal_product *p, int64_t row,
-                                     int n_panels, const struct panel *panels, int64_t first,
-                                     int n) {
-    int64_t token = 0;
-    for (; token + FAL_PANEL_TOKENS <= p->n_tokens; token += FAL_PANEL_TOKENS)
-        multiply_tokens(kind, p, row, n_panels, panels, first, n, token, FAL_PANEL_TOKENS);
-    for (; token < p->n_tokens; token++)
-        multiply_tokens(kind, p, row, n_panels, panels, first, n, token, 1);
-}
-
-FAL_PANEL_INLINE void multiply(const struct kind kind, const fal_product *p) {
-    struct panel panels[MANY_PANELS];
+/* One panel at a time: what it takes of the activations stays in the nearest caches until the next one comes, and weights
+ * arrive while the tokens of the panel before are at work. */
+FAL_PANEL_INLINE void multiply_many(const struct kind kind, const fal_product *p) {
+    struct panel panel;
     int64_t n_blocks = p->n_cols / 32;
-    int64_t step = (p->n_tokens < 8 ? 1 : MANY_PANELS) * FAL_PANEL_ROWS;
     for (int64_t token = 0; token < p->n_tokens; token++) {
         memset(p->y + token * p->y_stride, 0, (size_t)p->n_rows * sizeof *p->y);
     }
-    for (int64_t row = 0; row < p->n_rows; row += step) {
-        int64_t n_rows = p->n_rows - row < step ? p->n_rows - row : step;
-        int n_panels = (int)((n_rows + FAL_PANEL_ROWS - 1) / FAL_PANEL_ROWS);
+    for (int64_t row = 0; row < p->n_rows; row += FAL_PANEL_ROWS) {
         for (int64_t first = 0; first < n_blocks; first += CHUNK) {
             int n = n_blocks - first < CHUNK ? (int)(n_blocks - first) : CHUNK;
-            for (int i = 0; i < n_panels; i++) {
-                decode_chunk(kind, p, row + i * FAL_PANEL_ROWS, first, n, &panels[i]);
-            }
-            multiply_chunk(kind, p, row, n_panels, panels, first, n);
+            int64_t token = 0;
+            decode_chunk(kind, p, row, first, n, &panel);
+            for (; token + FAL_PANEL_TOKENS <= p->n_tokens; token += FAL_PANEL_TOKENS)
+                multiply_tokens(kind, p, row, &panel, first, n, token, FAL_PANEL_TOKENS);
+            for (; token < p->n_tokens; token++)
+                multiply_tokens(kind, p, row, &panel, first, n, token, 1);
         }
     }
 }
 
+FAL_PANEL_INLINE void multiply(const struct kind kind, const struct few_kind few,
+                               const fal_product *p) {
+    if (p->n_rows < FAL_QUADS_ROWS)
+        multiply_many(kind, p);
+    else if (p->n_tokens == 1)
+        few_multiply(few, p, 0, 1);
+    else if (p->n_tokens == 2)
+        few_multiply(few, p, 0, 2);
+    else if (p->n_tokens == 3)
+        few_multiply(few, p, 0, 3);
+    else if (p->n_tokens == 4)
+        few_multiply(few, p, 0, 4);
+    else
+        multiply_many(kind, p);
+}
+
 void fal_matmul_q4_0_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q4_0), decode_q4_0, false, true}, p);
+    multiply(
+        (struct kind){sizeof(struct fal_q4_0), decode_q4_0, false, true},
+        (struct few_kind){sizeof(struct fal_q4_0), few_codes_q4_0, few_scales_q4_0, false, true},
+        p);
 }
 
 void fal_matmul_q4_1_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q4_1), decode_q4_1, false, true}, p);
+    multiply(
+        (struct kind){sizeof(struct fal_q4_1), decode_q4_1, false, true},
+        (struct few_kind){sizeof(struct fal_q4_1), few_codes_q4_1, few_scales_q4_1, false, true},
+        p);
 }
 
 void fal_matmul_q5_0_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q5_0), decode_q5_0, false, true}, p);
+    multiply(
+        (struct kind){sizeof(struct fal_q5_0), decode_q5_0, false, true},
+        (struct few_kind){sizeof(struct fal_q5_0), few_codes_q5_0, few_scales_q5_0, false, true},
+        p);
 }
 
 void fal_matmul_q5_1_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q5_1), decode_q5_1, false, true}, p);
+    multiply(
+        (struct kind){sizeof(struct fal_q5_1), decode_q5_1, false, true},
+        (struct few_kind){sizeof(struct fal_q5_1), few_codes_q5_1, few_scales_q5_1, false, true},
+        p);
 }
 
 void fal_matmul_q8_0_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q8_0), decode_q8_0, true, false}, p);
+    multiply(
+        (struct kind){sizeof(struct fal_q8_0), decode_q8_0, true, false},
+        (struct few_kind){sizeof(struct fal_q8_0), few_codes_q8_0, few_scales_alone, true, false},
+        p);
 }
 
 void fal_matmul_iq4_nl_avx512(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_iq4_nl), decode_iq4_nl, true, false}, p);
+    multiply((struct kind){sizeof(struct fal_iq4_nl), decode_iq4_nl, true, false},
+             (struct few_kind){sizeof(struct fal_iq4_nl), few_codes_iq4_nl, few_scales_alone, true,
+                               false},
+             p);
 }

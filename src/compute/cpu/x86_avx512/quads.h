@@ -1,0 +1,110 @@
+/* Sixteen rows of weights, four to a vector: what products with few tokens are made of.
+ *
+ * A quarter of a vector, 128 bits, holds 16 columns of one row, as they lie in memory once unpacked. VPDPBUSD leaves four
+ * sums per row, which are joined at the end of a block: unlike a panel (panel.h) nothing has to be turned beforehand and
+ * nothing is stored, which pays where a block is used by few tokens. Vector e of four holds rows e, e + 4, e + 8, e + 12.
+ * Everything here is meant to be inlined with constant arguments. */
+#ifndef FAL_COMPUTE_CPU_X86_AVX512_QUADS_H
+#define FAL_COMPUTE_CPU_X86_AVX512_QUADS_H
+
+#include "compute/cpu/x86_avx512/panel.h"
+
+enum {
+    FAL_QUADS_ROWS = 16,
+    FAL_QUADS_TOKENS = 4 /* at most */
+};
+
+/* Where the block at hand of the first row begins, and how far it is from one row to the next. */
+typedef struct fal_quads {
+    const uint8_t *at;
+    size_t row_bytes;
+} fal_quads;
+
+FAL_PANEL_INLINE const uint8_t *quads_row(const fal_quads *rows, int row) {
+    return rows->at + (size_t)row * rows->row_bytes;
+}
+
+/* Bytes [offset, offset + 16) of the rows of vector e. */
+FAL_PANEL_INLINE __m512i quads_load(const fal_quads *rows, int e, size_t offset) {
+    __m128i row[4];
+    for (int i = 0; i < 4; i++)
+        row[i] = panel_load16(quads_row(rows, e + 4 * i) + offset);
+    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(row[0]), row[1], 1);
+    __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(row[2]), row[3], 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+/* Sixteen bytes to each quarter. */
+FAL_PANEL_INLINE __m512i quads_repeat(const void *bytes) {
+    return _mm512_broadcast_i32x4(panel_load16(bytes));
+}
+
+/* Number `index` of four in each row, in the order of rows. */
+FAL_PANEL_INLINE __m512i quads_pick(const __m512i v[4], int index) {
+    __m512i a, b;
+    if (index < 2) {
+        a = _mm512_unpacklo_epi32(v[0], v[1]);
+        b = _mm512_unpacklo_epi32(v[2], v[3]);
+    } else {
+        a = _mm512_unpackhi_epi32(v[0], v[1]);
+        b = _mm512_unpackhi_epi32(v[2], v[3]);
+    }
+    return index % 2 == 0 ? _mm512_unpacklo_epi64(a, b) : _mm512_unpackhi_epi64(a, b);
+}
+
+/* The sum of the four numbers of each row, in the order of rows. */
+FAL_PANEL_INLINE __m512i quads_join(const __m512i v[4]) {
+    __m512i a =
+        _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
+    __m512i b =
+        _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
+    return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+}
+
+/* The f16 at `offset` of each row. */
+FAL_PANEL_INLINE __m512 quads_f16(const fal_quads *rows, size_t offset) {
+    __m128i v[4];
+    for (int i = 0; i < 4; i++) {
+        uint16_t bits[4];
+        for (int j = 0; j < 4; j++)
+            memcpy(&bits[j], quads_row(rows, 4 * i + j) + offset, sizeof bits[j]);
+        v[i] = _mm_cvtsi32_si128(bits[0]);
+        v[i] = _mm_insert_epi16(v[i], bits[1], 1);
+        v[i] = _mm_insert_epi16(v[i], bits[2], 2);
+        v[i] = _mm_insert_epi16(v[i], bits[3], 3);
+    }
+    __m128i low = _mm_unpacklo_epi64(v[0], v[1]), high = _mm_unpacklo_epi64(v[2], v[3]);
+    return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
+}
+
+/* The four bytes at `offset` of each row. */
+FAL_PANEL_INLINE __m512i quads_gather4(const fal_quads *rows, size_t offset) {
+    __m128i v[4];
+    for (int i = 0; i < 4; i++) {
+        int32_t bits[4];
+        for (int j = 0; j < 4; j++)
+            memcpy(&bits[j], quads_row(rows, 4 * i + j) + offset, sizeof bits[j]);
+        v[i] = _mm_cvtsi32_si128(bits[0]);
+        v[i] = _mm_insert_epi32(v[i], bits[1], 1);
+        v[i] = _mm_insert_epi32(v[i], bits[2], 2);
+        v[i] = _mm_insert_epi32(v[i], bits[3], 3);
+    }
+    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1);
+    __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(v[2]), v[3], 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+/* For every block of 16 rows in turn: the first row. The last ones begin early enough to be whole, so some rows come
+ * twice, with the same result. */
+FAL_PANEL_INLINE int64_t quads_first_row(const fal_product *p, int64_t row) {
+    return row + FAL_QUADS_ROWS <= p->n_rows ? row : p->n_rows - FAL_QUADS_ROWS;
+}
+
+/* Asks for what lies as far into the next 16 rows, end to end, as the block at `offset` into these. */
+FAL_PANEL_INLINE void quads_prefetch(const fal_quads *rows, size_t offset, size_t block_bytes) {
+    const uint8_t *next = rows->at - offset + FAL_QUADS_ROWS * (rows->row_bytes + offset);
+    for (size_t i = 0; i < FAL_QUADS_ROWS * block_bytes; i += 64)
+        _mm_prefetch((const char *)next + i, _MM_HINT_T1);
+}
+
+#endif
