@@ -13,7 +13,8 @@
 #include "quant/q8_k.h"
 
 enum {
-    MANY_PANELS = 4 /* panels that share a reading of the activations */
+    MANY_TOKENS = 64, /* for so many, panels share a reading of the activations; for fewer, */
+    MANY_PANELS = 4   /* one at a time: weights arrive while the one before is at work */
 };
 
 /* One block of eight rows. Vector g of codes holds columns 4 g .. 4 g + 3. */
@@ -307,7 +308,7 @@ FAL_PANEL_INLINE void multiply_chunk(const struct kind kind, const fal_product *
 FAL_PANEL_INLINE void multiply(const struct kind kind, const fal_product *p) {
     struct panel panels[MANY_PANELS];
     int64_t n_blocks = p->n_cols / 256;
-    int64_t step = (p->n_tokens < 8 ? 1 : MANY_PANELS) * FAL_PANEL_ROWS;
+    int64_t step = (p->n_tokens < MANY_TOKENS ? 1 : MANY_PANELS) * FAL_PANEL_ROWS;
     for (int64_t token = 0; token < p->n_tokens; token++) {
         memset(p->y + token * p->y_stride, 0, (size_t)p->n_rows * sizeof *p->y);
     }
@@ -316,7 +317,7 @@ FAL_PANEL_INLINE void multiply(const struct kind kind, const fal_product *p) {
         int n_panels = (int)((n_rows + FAL_PANEL_ROWS - 1) / FAL_PANEL_ROWS);
         for (int64_t index = 0; index < n_blocks; index++) {
             size_t offset = (size_t)index * kind.block_bytes;
-            if (p->n_tokens < 8) panel_prefetch_next(p, row, offset, kind.block_bytes);
+            panel_prefetch_next(p, row, offset, kind.block_bytes);
             for (int i = 0; i < n_panels; i++) {
                 fal_panel_rows rows = panel_rows_from(p, row + i * FAL_PANEL_ROWS);
                 kind.decode(&rows, offset, &panels[i]);

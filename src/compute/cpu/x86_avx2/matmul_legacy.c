@@ -14,7 +14,8 @@
 enum {
     CHUNK = 8, /* blocks decoded at a time */
     FEW_TOKENS = 2,
-    MANY_PANELS = 4 /* panels that share a reading of the activations */
+    MANY_TOKENS = 64, /* for so many, panels share a reading of the activations; for fewer, */
+    MANY_PANELS = 4   /* one at a time: weights arrive while the one before is at work */
 };
 
 /* One block of eight rows: weight = d * code + m. */
@@ -178,7 +179,7 @@ FAL_PANEL_INLINE void decode_chunk(const struct kind kind, const fal_product *p,
                                    int64_t first, int n, struct panel *panel) {
     fal_panel_rows rows = panel_rows_from(p, row);
     size_t offset = (size_t)first * kind.block_bytes;
-    if (p->n_tokens < 8) panel_prefetch_next(p, row, offset, (size_t)n * kind.block_bytes);
+    panel_prefetch_next(p, row, offset, (size_t)n * kind.block_bytes);
     for (int i = 0; i < n; i++)
         kind.decode(&rows, offset + (size_t)i * kind.block_bytes, &panel->blocks[i]);
 }
@@ -231,7 +232,7 @@ FAL_PANEL_INLINE void multiply_few(const struct kind kind, const fal_product *p,
 FAL_PANEL_INLINE void multiply_many(const struct kind kind, const fal_product *p) {
     struct panel panels[MANY_PANELS];
     int64_t n_blocks = p->n_cols / 32;
-    int64_t step = (p->n_tokens < 8 ? 1 : MANY_PANELS) * FAL_PANEL_ROWS;
+    int64_t step = (p->n_tokens < MANY_TOKENS ? 1 : MANY_PANELS) * FAL_PANEL_ROWS;
     for (int64_t token = 0; token < p->n_tokens; token++) {
         memset(p->y + token * p->y_stride, 0, (size_t)p->n_rows * sizeof *p->y);
     }
