@@ -24,4 +24,4 @@ END
 printf 'ab\377c' | try "$FALCONER" tokenize -m gap.gguf --count
 printf 'ab\377\377c\377' | try "$FALCONER" tokenize -m gap.gguf --count
 printf '\377\377' | try "$FALCONER" tokenize -m gap.gguf --count
-printf 'ab\377' | try "$FALCONER" score -m gap.gguf
+printf 'ab\377' | try "$FALCONER" score -m gap.gguf --device ref
