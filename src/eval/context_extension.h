@@ -25,7 +25,7 @@ typedef struct fal_extension_preset {
     const char *meaning;
 } fal_extension_preset;
 
-/* Peaks of the learning rate; both fall by half a cosine to a tenth. */
+/* Peaks of the learning rate. In pretraining it stays there; in extension it falls by half a cosine to a tenth. */
 #define FAL_EXTENSION_PRETRAIN_RATE 3e-3
 #define FAL_EXTENSION_RATE          3e-4
 
