@@ -153,7 +153,8 @@ fal_status fal_set_to_json(fal_string_builder *out, const fal_set *set, fal_erro
     for (size_t i = 0; i < set->n_files; i++)
         json_array_append_new(files, file_to_json(set, &set->files[i]));
     json_object_set_new(all, "files", files);
-    int failed = json_dump_callback(all, append_part, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    int failed =
+        json_dump_callback(all, append_part, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
     json_decref(all);
     if (failed) return fal_fail_memory(err, 0);
     fal_string_append_text(out, "\n");
