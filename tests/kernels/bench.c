@@ -11,7 +11,10 @@ enum {
     COLUMNS = 8192,
     BYTES_FOR_ONE = 64 << 20, /* of weights with one token: beyond the caches */
     ROWS_FOR_MANY = 256,
-    MANY_TOKENS = 512
+    MANY_TOKENS = 512,
+    SHORT_ROWS = 64,
+    SHORT_COLUMNS = 4608,
+    SHORT_CALLS = 2000 /* at most */
 };
 
 static void *get_memory(size_t bytes) {
@@ -82,6 +85,38 @@ static void bench_matmul(const char *name, const fal_type *type, const fal_kerne
     free(w);
     free(x);
     free(y);
+}
+
+/* Rows that the caches hold, by a few tokens: the best of many short calls, which is what neighbours leave alone. */
+static void bench_short(const char *name, const fal_type *type, const fal_kernel_set *const *sets,
+                        int n_sets) {
+    static const int64_t n_tokens[] = {1, 2, 3, 4, 8, 16, 64};
+    size_t row_bytes = 0, x_row_bytes = 0;
+    if (fal_type_row_bytes(type, SHORT_COLUMNS, &row_bytes, NULL) != FAL_OK
+        || fal_type_row_bytes(type->partner, SHORT_COLUMNS, &x_row_bytes, NULL) != FAL_OK)
+        return;
+    unsigned char *w = get_memory(SHORT_ROWS * row_bytes), *x = get_memory(64 * x_row_bytes);
+    static float y[64 * SHORT_ROWS];
+    memset(w, 0x11, SHORT_ROWS * row_bytes);
+    memset(x, 0, 64 * x_row_bytes);
+    for (int i = 0; i < n_sets; i++) {
+        if (sets[i] == &fal_kernels_portable) continue;
+        printf("{\"kernel\": \"%s\", \"set\": \"%s\", \"rows\": %d, \"columns\": %d, "
+               "\"us_per_token\": {",
+               name, sets[i]->name, SHORT_ROWS, SHORT_COLUMNS);
+        for (size_t j = 0; j < sizeof n_tokens / sizeof n_tokens[0]; j++) {
+            fal_product p = {w,           row_bytes,     SHORT_ROWS, x,         x_row_bytes,
+                             n_tokens[j], SHORT_COLUMNS, y,          SHORT_ROWS};
+            double seconds = best_seconds(fal_kernel_set_matmul(sets[i], type->name), &p,
+                                          SHORT_CALLS / (int)n_tokens[j]);
+            printf("%s\"%lld\": %.2f", j > 0 ? ", " : "", (long long)n_tokens[j],
+                   seconds * 1e6 / (double)n_tokens[j]);
+        }
+        printf("}}\n");
+        fflush(stdout);
+    }
+    free(w);
+    free(x);
 }
 
 static void bench_encode(const char *name, const fal_type *type, const fal_kernel_set *const *sets,
@@ -164,6 +199,7 @@ void kernelcheck_bench(const fal_kernel_set *const *sets, int n_sets, const char
         if (!type) continue;
         if (is_encode) bench_encode(names[i], type, sets, n_sets);
         if (!is_matmul) continue;
+        bench_short(names[i], type, sets, n_sets);
         bench_matmul(names[i], type, sets, n_sets, 1);
         bench_matmul(names[i], type, sets, n_sets, MANY_TOKENS);
     }
