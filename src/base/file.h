@@ -47,6 +47,8 @@ bool fal_file_is_same(const char *a, const char *b);
 /* A link is followed; what is there and no regular file is refused (ARGUMENT). Writes "<path>.partial-<pid>-<n>" beside path; commit syncs and renames, so that path is whole or untouched. */
 typedef struct fal_output fal_output;
 fal_status fal_output_open(fal_output **out, const char *path, fal_error *err);
+/* Nobody but its owner may read the file. */
+fal_status fal_output_hide(fal_output *o, fal_error *err);
 fal_status fal_output_write(fal_output *o, const void *data, size_t length, fal_error *err);
 uint64_t fal_output_position(const fal_output *o);
 /* Appends `length` bytes at offset `at` of the file at path, by the cheapest means (fal_range_copy). */

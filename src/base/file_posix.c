@@ -175,6 +175,10 @@ fal_status fal_output_open(fal_output **out, const char *path, fal_error *err) {
     return FAL_OK;
 }
 
+fal_status fal_output_hide(fal_output *o, fal_error *err) {
+    return fchmod(o->file, 0600) == 0 ? FAL_OK : fal_fail_errno(err, "cannot hide", o->path);
+}
+
 fal_status fal_output_write(fal_output *o, const void *data, size_t length, fal_error *err) {
     const char *bytes = data;
     while (length > 0) {

@@ -90,7 +90,9 @@ static fal_status write_timeline(fal_session *s, fal_output *output, fal_error *
 fal_status fal_session_save(fal_session *s, const char *path, fal_error *err) {
     fal_output *output;
     FAL_TRY(fal_output_open(&output, path, err));
-    fal_status status = write_timeline(s, output, err);
+    /* It tells what somebody has said. */
+    fal_status status = fal_output_hide(output, err);
+    if (status == FAL_OK) status = write_timeline(s, output, err);
     if (status != FAL_OK) {
         fal_output_discard(output);
         return status;

@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "server/engine_private.h"
 #include "server/job_private.h"
+#include "text/grammar.h"
 
 #include <string.h>
 
@@ -154,11 +155,12 @@ static fal_status make_answers(fal_job *job, const fal_job_options *o, fal_error
 }
 
 static void free_job(fal_job *job) {
-    if (job->how.release) job->how.release(job->how.owned);
     for (int i = 0; job->answers && i < job->n_answers; i++) {
         fal_answer_close(job->answers[i].answer);
         fal_free(job->answers[i].parked);
     }
+    /* Its answers followed it until here. */
+    fal_grammar_close((fal_grammar *)(uintptr_t)job->how.grammar);
     pthread_cond_destroy(&job->called_back);
     pthread_mutex_destroy(&job->events_lock);
     fal_free(job->answers);
@@ -197,13 +199,13 @@ fal_status fal_job_start(fal_job **out, fal_engine *e, const fal_job_options *o,
     job->engine = e;
     job->how = *o;
     job->how.stop = NULL;
+    if (o->grammar) fal_grammar_hold(o->grammar);
     job->started_at = fal_seconds();
     /* The consumer may be woken before this function has returned. */
     *out = job;
     fal_status status = fill_job(job, o, err);
     if (status == FAL_OK) return FAL_OK;
     *out = NULL;
-    job->how.release = NULL;
     free_job(job);
     return status;
 }

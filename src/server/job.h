@@ -22,9 +22,9 @@ typedef struct fal_job_options {
     int max_new_tokens;      /* of each answer; 0: until something else ends it */
     const char *const *stop; /* NULL-terminated list of words; NULL: none */
     bool ignore_end, penalise_prompt, show_control; /* as in fal_generate_options */
-    const fal_grammar *grammar;                     /* NULL: anything may be said */
-    bool wants_log_probabilities;                   /* of the tokens drawn */
-    int n_top; /* most probable tokens told beside each of these; 0: none */
+    const fal_grammar *grammar;   /* NULL: anything may be said; the job holds it, too */
+    bool wants_log_probabilities; /* of the tokens drawn */
+    int n_top;                    /* most probable tokens told beside each of these; 0: none */
     bool wants_prompt_log_probabilities; /* of the prompt's tokens, and n_top beside them */
     bool wants_embedding;                /* of the prompt; no answer is drawn */
     bool wants_no_answer;                /* only what the prompt tells; no answer is drawn */
@@ -35,10 +35,6 @@ typedef struct fal_job_options {
      * has returned (*out is set already), and never after fal_job_release has. NULL: the consumer asks. */
     void (*on_event)(void *user);
     void *user;
-    /* What the options borrow beyond the start (the grammar). Called with `owned` when the job needs it no more, on any
-     * thread; not if the start fails. NULL: nothing is to be done. */
-    void (*release)(void *owned);
-    void *owned;
 } fal_job_options;
 
 /* Puts a job into the queue.

@@ -10,10 +10,12 @@
 #include "text/quote.h"
 #include "text/token_trie.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 struct fal_grammar {
     fal_automaton automaton;
+    atomic_int n_holders;
 };
 
 fal_status fal_grammar_open(fal_grammar **out, const char *gbnf, size_t length, fal_error *err) {
@@ -24,11 +26,19 @@ fal_status fal_grammar_open(fal_grammar **out, const char *gbnf, size_t length, 
     fal_status status =
         g ? fal_automaton_make(&g->automaton, &rules, err) : fal_fail_memory(err, sizeof *g);
     fal_grammar_rules_release(&rules);
-    if (status == FAL_OK)
-        *out = g;
-    else
+    if (status != FAL_OK) {
         fal_free(g);
-    return status;
+        return status;
+    }
+    atomic_init(&g->n_holders, 1);
+    *out = g;
+    return FAL_OK;
+}
+
+void fal_grammar_hold(const fal_grammar *g) {
+    fal_grammar *held = (fal_grammar *)(uintptr_t)g;
+    /* Whoever adds a holder is one: nothing need be ordered. */
+    atomic_fetch_add_explicit(&held->n_holders, 1, memory_order_relaxed);
 }
 
 fal_status fal_grammar_open_schema(fal_grammar **out, const char *json_schema, size_t length,
@@ -42,7 +52,8 @@ fal_status fal_grammar_open_schema(fal_grammar **out, const char *json_schema, s
 }
 
 void fal_grammar_close(fal_grammar *g) {
-    if (!g) return;
+    /* The last one sees all that the others have done. */
+    if (!g || atomic_fetch_sub_explicit(&g->n_holders, 1, memory_order_acq_rel) > 1) return;
     fal_automaton_release(&g->automaton);
     fal_free(g);
 }

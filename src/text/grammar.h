@@ -10,6 +10,9 @@
 /* How far one answer is. Belongs to one thread at a time. */
 typedef struct fal_grammar_state fal_grammar_state;
 
+/* One holder more: each closes it, the last one releases it. Any thread that holds it. */
+void fal_grammar_hold(const fal_grammar *g);
+
 /* At the beginning of an answer. g and t must outlive it. Fails: MEMORY. */
 FAL_MUST_CHECK fal_status fal_grammar_state_open(fal_grammar_state **out, const fal_grammar *g,
                                                  const fal_tokenizer *t, fal_error *err);

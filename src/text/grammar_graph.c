@@ -13,7 +13,8 @@ enum {
     ROUNDS = 8,           /* how deep rules that are copied may call each other */
     INLINED_ANYWHERE = 8, /* at most this many places are copied wherever they are called */
     INLINED_IN_LOOPS = 64,
-    MAX_COPIED = 256, /* places that a repetition may copy */
+    MAX_COPIED = 256,    /* places that a repetition may copy */
+    STEPS_PER_PLACE = 4, /* at most, of all together: a choice of nothings has steps only */
     FIRST = 0,
     LAST = 1
 };
@@ -221,6 +222,9 @@ static fal_status add_place(building *b, int32_t *out, fal_error *err) {
 
 static fal_status add_step(building *b, int32_t from, fal_graph_step step, fal_error *err) {
     fal_graph *g = b->graph;
+    if (g->n_steps >= (size_t)STEPS_PER_PLACE * (size_t)b->max_places)
+        return fal_fail(err, FAL_E_LIMIT, "grammar: rule '%s' makes it too large",
+                        fal_quote(g->text->rules[g->rules[b->rule].origin].name).text);
     if (!fal_grow((void **)&g->steps, &g->steps_capacity, g->n_steps + 1, sizeof *g->steps))
         return fal_fail_memory(err, 0);
     step.next = g->heads[from];

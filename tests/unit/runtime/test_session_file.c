@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -161,6 +162,9 @@ static void test_small_timelines(void **state) {
     fal_model *model = open_model(&plain, 1);
     fal_session *s = open_session(model, NULL, N_CONTEXT);
     CHECK_OK(fal_session_save(s, saved, &error), &error);
+    struct stat facts; /* what somebody has said is for nobody else */
+    assert_int_equal(stat(saved, &facts), 0);
+    assert_int_equal(facts.st_mode & 0777, 0600);
     feed(s, 0, 4);
     CHECK_OK(fal_session_load(s, saved, &error), &error);
     assert_int_equal(fal_session_count(s), 0);

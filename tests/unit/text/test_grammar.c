@@ -430,6 +430,19 @@ static void feed_times(const char *gbnf, size_t length, char byte, int n) {
     fal_tokenizer_close(t);
 }
 
+/* Empty ways have no places; that they are many is refused before they take memory. */
+static void many_empty_ways(void **state) {
+    (void)state;
+    fal_string_builder b = {0};
+    fal_grammar *g;
+    fal_error err = {0};
+    fal_string_append_text(&b, "root ::= (\"\"");
+    append_times(&b, "|\"\"", 1000);
+    fal_string_append_text(&b, "){500000}");
+    CHECK_STATUS(fal_grammar_open(&g, b.text, b.length, &err), FAL_E_LIMIT, &err, "too large");
+    fal_string_release(&b);
+}
+
 /* Each doubles its ways with every byte or rule, if one counts them one by one. */
 static void ambiguous_grammars_stay_small(void **state) {
     (void)state;
@@ -531,6 +544,7 @@ int main(void) {
         cmocka_unit_test(masks_agree_with_bytes),
         cmocka_unit_test(tokens_may_end_within_a_character),
         cmocka_unit_test(random_grammars_mean_what_a_plain_recogniser_says),
+        cmocka_unit_test(many_empty_ways),
         cmocka_unit_test(ambiguous_grammars_stay_small),
         cmocka_unit_test(hostile_grammars_are_bounded),
         cmocka_unit_test(memory_may_run_out_anywhere),
