@@ -14,7 +14,9 @@
 
 enum {
     MAX_JOBS =
-        8 /* of one request at once; the rest of its prompts wait here and not in the queue */
+        8, /* of one request at once; the rest of its prompts wait here and not in the queue */
+    MAX_CHOICES = 2048,
+    MAX_TOLD = 1 << 21 /* log-probabilities of prompts, alternatives included */
 };
 
 static void close_answers(fal_answers *a) {
@@ -125,8 +127,24 @@ fal_status fal_answers_ask(fal_answers *a, const char *field, fal_tokens *take_t
     return check_prompt(a, field, &a->asked[a->n_asked - 1], err);
 }
 
+/* What one request may make the server keep and tell. */
+static fal_status check_size(fal_answers *a, fal_error *err) {
+    size_t n = (size_t)a->job.n_answers, n_told = 0;
+    if (a->n_asked * n > MAX_CHOICES)
+        return fal_request_refuse(&a->request, "n", err,
+                                  "%zu answers to each of %zu prompts, %d in all are possible", n,
+                                  a->n_asked, MAX_CHOICES);
+    for (size_t i = 0; i < a->n_asked; i++)
+        n_told += a->asked[i].tokens.count * n * (1 + (size_t)a->job.options.n_top);
+    if (!a->job.options.wants_prompt_log_probabilities || n_told <= MAX_TOLD) return FAL_OK;
+    return fal_request_refuse(&a->request, "logprobs", err,
+                              "%zu numbers about the prompts are asked for, %d are possible",
+                              n_told, MAX_TOLD);
+}
+
 static fal_status make_choices(fal_answers *a, fal_error *err) {
     size_t n = (size_t)a->job.n_answers;
+    FAL_TRY(check_size(a, err));
     a->choices = fal_alloc(a->n_asked * n, sizeof *a->choices);
     if (!a->choices) return fal_fail_memory(err, 0);
     a->n_choices = a->n_asked * n;
