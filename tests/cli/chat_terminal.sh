@@ -16,22 +16,29 @@ see() {
     tmux kill-server
     fail "never seen: $1"
 }
+# What is typed before the prompt is there may be lost.
+ready() { see '^> *$'; }
 tmux new-session -d -s chat -x 100 -y 50 "sh -c 'trap : INT; \"$FALCONER\" chat -m \"$MODEL\" --seed 1 -c 20000 --device ref; echo left with \$?; sleep 60'" ||
     skip "tmux cannot start"
 see '^/help lists'
+ready
 type 'Helo' Left 'l' Enter
 see '^> Hello'
 sleep 1
 type C-c
 see 'tokens, .* per second, stopped)'
+ready
 type '/set max-new-tokens 3' Enter
+ready
 type 'half a line'
 see '^> half a line'
 type C-c
 type 'again' Enter
 see '(3 tokens, .* cut at max-new-tokens)'
+ready
 type '/nonsense' Enter
 see "unknown command '/nonsense'"
+ready
 type Up Up
 see '^> again$'
 type C-c
