@@ -56,7 +56,7 @@ static const fal_argument arguments[] = {
 
 static const fal_example examples[] = {
     {"falconer experiment context-extension",                          "In minutes:"         },
-    {"falconer experiment context-extension -p full -o full",          "In one to two hours:"},
+    {"falconer experiment context-extension -p full -o full",          "In an hour:"},
     {"falconer experiment context-extension -p full -o full --only 2",
      "One seed of it, beside other processes that compute the others:"                       },
     {NULL,                                                             NULL                  }

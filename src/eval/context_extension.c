@@ -90,7 +90,6 @@ static fal_schedule cosine(double peak, int n_steps, int n_warm) {
 static fal_status pretrain(fal_extension *e, int n_tokens, double *loss, fal_error *err) {
     const fal_extension_preset *p = e->preset;
     int n_steps = p->pretrain_steps, n_all = p->pretrain_sequences * p->n_context, first = 0;
-    /* Looking things up is learned suddenly and not at a time that can be foretold: the rate stays high until the end. */
     const fal_schedule rate = {.kind = FAL_SCHEDULE_constant,
                                .peak = FAL_EXTENSION_PRETRAIN_RATE,
                                .warm_up_tokens = n_steps / 20 + 1,

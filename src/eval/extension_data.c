@@ -15,9 +15,9 @@ static double golden_share(uint64_t index) {
     return fmod((double)(index + 1) * GOLDEN, 1.0);
 }
 
-/* From all facts to three tenths of prose. */
+/* From all facts to half prose. */
 static double chatter_of(uint64_t index) {
-    return 0.3 * golden_share(index);
+    return 0.5 * golden_share(index);
 }
 
 /* prompts, answers: weights of the tokens that are none, and of those that are. */

@@ -11,8 +11,8 @@
 #include <string.h>
 
 /* The words that stand for themselves, from token 1 on. */
-static const char *const plain_words[] = {"",    "the",   "and", "so",   ".",    "asks",  "code",
-                                          "has", "gives", "who", "work", "lies", "where", "note"};
+static const char *const plain_words[] = {"",      "the",   "and", "so",   ".",    "asks", "code",
+                                          "moves", "first", "now", "work", "lies", "where"};
 
 enum plain_word {
     END,
@@ -22,68 +22,66 @@ enum plain_word {
     STOP,
     ASKS,
     CODE,
-    HAS,
-    GIVES,
-    WHO,
+    MOVES,
+    FIRST,
+    NOW,
     WORK,
     LIES,
     WHERE,
-    NOTE,
     N_PLAIN
 };
 
-/* Classes of words lie one behind the other. They are small: how many examples it takes to tell keys apart grows with how
- * many there are. No word is the key of two kinds of facts. */
+/* Keys, and how many values of its own each has. That a value says whose it is makes looking it up one step of attention,
+ * which small models learn within a million tokens; words that any key may have take many times as long, and some models
+ * never begin. */
 enum {
-    N_KEYS = 16,   /* of codes */
-    N_OBJECTS = 8, /* that are held by names */
-    N_WORKERS = 8, /* who work at firms */
-    N_FIRMS = 8,   /* which lie in places */
-    N_TITLES = 8   /* of notes */
+    N_KEYS = 8,
+    N_CODES = 8, /* of a key */
+    N_OBJECTS = 4,
+    N_SPOTS = 8, /* where an object can be */
+    N_WORKERS = 4,
+    N_FIRMS = 4,  /* of a worker */
+    N_PLACES = 4, /* of a firm */
+    N_ALL_FIRMS = N_WORKERS * N_FIRMS
 };
 
 enum word_class {
     KEY,
     CODE_WORD,
     OBJECT,
-    NAME,
+    SPOT,
     WORKER,
     FIRM,
     PLACE,
-    TITLE,
-    NOTE_WORD,
     NOUN,
     VERB,
     ADJECTIVE,
     N_CLASSES
 };
 
+/* Classes of words lie one behind the other. */
 static const struct {
     int first, count;
     const char *syllables, *ending; /* pairs of letters that its words are made of */
 } classes[N_CLASSES] = {
-    [KEY] = {N_PLAIN,       N_KEYS,    "brclstgrcospshfl", "i"},
-    [CODE_WORD] = {N_PLAIN + 16,  16,        "zaqexukijovypuwo", "" },
-    [OBJECT] = {N_PLAIN + 32,  N_OBJECTS, "goplenucidarfote", "" },
-    [NAME] = {N_PLAIN + 40,  16,        "MaLoTiReSuBeNoKa", "" },
-    [WORKER] = {N_PLAIN + 56,  N_WORKERS, "DiGaHeWiYoEsInUl", "" },
-    [FIRM] = {N_PLAIN + 64,  N_FIRMS,   "KoZeVuXiPaDoFaRu", "" },
-    [PLACE] = {N_PLAIN + 72,  8,         "haviborgulmestad", "m"},
-    [TITLE] = {N_PLAIN + 80,  N_TITLES,  "opkufraletzischo", "x"},
-    [NOTE_WORD] = {N_PLAIN + 88,  32,        "bimefutagowirune", "n"},
-    [NOUN] = {N_PLAIN + 120, 48,        "tabeligonurasemo", "" },
-    [VERB] = {N_PLAIN + 168, 32,        "dekilomanibureto", "s"},
-    [ADJECTIVE] = {N_PLAIN + 200, 32,        "lumigrosharnebil", "y"}
+    [KEY] = {N_PLAIN,       N_KEYS,                "brclstgrcospshfl", "i"},
+    [CODE_WORD] = {N_PLAIN + 8,   N_KEYS *N_CODES,       "zaqexukijovypuwo", "" },
+    [OBJECT] = {N_PLAIN + 72,  N_OBJECTS,             "goplenucidarfote", "" },
+    [SPOT] = {N_PLAIN + 76,  N_OBJECTS *N_SPOTS,    "opkufraletzischo", "x"},
+    [WORKER] = {N_PLAIN + 108, N_WORKERS,             "MaLoTiReSuBeNoKa", "" },
+    [FIRM] = {N_PLAIN + 112, N_ALL_FIRMS,           "KoZeVuXiPaDoFaRu", "" },
+    [PLACE] = {N_PLAIN + 128, N_ALL_FIRMS *N_PLACES, "haviborgulmestad", "m"},
+    [NOUN] = {N_PLAIN + 192, 24,                    "tabeligonurasemo", "" },
+    [VERB] = {N_PLAIN + 216, 12,                    "dekilomanibureto", "s"},
+    [ADJECTIVE] = {N_PLAIN + 228, 12,                    "lumigrosharnebil", "y"}
 };
 
 enum {
-    MOST_SENTENCE = 16,
+    MOST_SENTENCE = 8,
     SHORTEST_SENTENCE = 5, /* of prose */
-    N_FACTS = N_KEYS + N_OBJECTS + N_WORKERS + N_TITLES,
-    NOTE_WORDS = 8,
+    N_FACTS = N_KEYS + N_OBJECTS + N_WORKERS,
     N_TOPICS = 10,
-    N_OWN_OBJECTS = 4, /* that a document speaks of */
-    FEW_FACTS = 4      /* until then most sentences state some */
+    FEW_FACTS = 4 /* until then most sentences state some */
 };
 
 static const fal_world_task_row tasks[] = {
@@ -137,28 +135,28 @@ static sentence answered(sentence s, int n_answer) {
     return s;
 }
 
-/* The forms of facts and questions. What is asked for stands behind its key in both: looking it up is following a pair of
- * words, which small models learn within a few million tokens. Where two facts must be joined, the answer names both. */
-static sentence code_fact(int key, const int code[2]) {
-    return SAY(CODE, word(KEY, key), word(CODE_WORD, code[0]), word(CODE_WORD, code[1]), STOP);
+/* The i-th of the values that a key of its class has. */
+static int value(enum word_class class, int n_values, int key, int i) {
+    return word(class, key * n_values + i);
 }
 
-static sentence code_question(int key, const int code[2]) {
-    return answered(
-        SAY(ASKS, CODE, word(KEY, key), word(CODE_WORD, code[0]), word(CODE_WORD, code[1]), STOP),
-        2);
+/* The forms of facts and questions. What is asked for stands behind its key in both. Where two facts must be joined, the
+ * answer names both. */
+static sentence code_fact(int key, int code) {
+    return SAY(CODE, word(KEY, key), value(CODE_WORD, N_CODES, key, code), STOP);
 }
 
-static sentence first_holder(int object, int name) {
-    return SAY(HAS, word(OBJECT, object), word(NAME, name), STOP);
+static sentence code_question(int key, int code) {
+    return answered(SAY(ASKS, CODE, word(KEY, key), value(CODE_WORD, N_CODES, key, code), STOP), 1);
 }
 
-static sentence handing_over(int object, int from, int to) {
-    return SAY(word(NAME, from), GIVES, word(OBJECT, object), word(NAME, to), STOP);
+static sentence move_fact(int object, int spot) {
+    return SAY(MOVES, word(OBJECT, object), value(SPOT, N_SPOTS, object, spot), STOP);
 }
 
-static sentence holder_question(int object, int name) {
-    return answered(SAY(ASKS, WHO, HAS, word(OBJECT, object), word(NAME, name), STOP), 1);
+static sentence spot_question(enum plain_word when, int object, int spot) {
+    return answered(SAY(ASKS, when, word(OBJECT, object), value(SPOT, N_SPOTS, object, spot), STOP),
+                    1);
 }
 
 static sentence work_fact(int worker, int firm) {
@@ -166,29 +164,13 @@ static sentence work_fact(int worker, int firm) {
 }
 
 static sentence place_fact(int firm, int place) {
-    return SAY(LIES, word(FIRM, firm), word(PLACE, place), STOP);
+    return SAY(LIES, word(FIRM, firm), value(PLACE, N_PLACES, firm, place), STOP);
 }
 
 static sentence work_question(int worker, int firm, int place) {
-    return answered(
-        SAY(ASKS, WHERE, WORK, word(WORKER, worker), word(FIRM, firm), word(PLACE, place), STOP),
-        2);
-}
-
-static sentence note_fact(int title, const int words[NOTE_WORDS]) {
-    sentence s = SAY(NOTE, word(TITLE, title));
-    for (int i = 0; i < NOTE_WORDS; i++)
-        s.words[s.n++] = word(NOTE_WORD, words[i]);
-    s.words[s.n++] = STOP;
-    s.first_answer = s.n;
-    return s;
-}
-
-static sentence note_question(int title, const int words[NOTE_WORDS]) {
-    sentence s = SAY(ASKS), fact = note_fact(title, words);
-    memcpy(s.words + 1, fact.words, (size_t)fact.n * sizeof *s.words);
-    s.n += fact.n;
-    return answered(s, NOTE_WORDS);
+    return answered(SAY(ASKS, WHERE, word(WORKER, worker), word(FIRM, firm),
+                        value(PLACE, N_PLACES, firm, place), STOP),
+                    2);
 }
 
 /* A text being written. The last token is kept for FAL_WORLD_END. */
@@ -262,9 +244,8 @@ static void end(text *t) {
 
 typedef enum fact_kind {
     FACT_CODE,
-    FACT_HOLDER,
+    FACT_SPOT,
     FACT_WORK,
-    FACT_NOTE,
     N_FACT_KINDS
 } fact_kind;
 
@@ -276,14 +257,8 @@ typedef struct facts {
     } items[N_FACTS];
 
     int count;
-    int codes[N_KEYS][2], holders[N_OBJECTS], firms[N_WORKERS], places[N_FIRMS];
-    int notes[N_TITLES][NOTE_WORDS];
-    bool has_place[N_FIRMS];
-
-    /* What this document speaks of: few things and mostly of one kind, so that a question is answered by its key, not by
-     * what was stated last. */
-    fact_kind favourite;
-    int objects[N_OWN_OBJECTS];
+    int codes[N_KEYS], first_spots[N_OBJECTS], spots[N_OBJECTS];
+    int firms[N_WORKERS], places[N_ALL_FIRMS];
 } facts;
 
 static int find(const facts *f, fact_kind kind, int key) {
@@ -305,64 +280,40 @@ static void remember(facts *f, fact_kind kind, int key, int position) {
     f->items[i].position = position;
 }
 
-/* Each states a fact that is new, if it draws one and it fits; but objects are handed on. */
+/* Each states a fact that is new, if it draws one and it fits; but objects are moved again. */
 
 static void state_code(text *t, facts *f) {
-    int key = draw(&t->random, N_KEYS);
-    int code[2] = {draw(&t->random, classes[CODE_WORD].count),
-                   draw(&t->random, classes[CODE_WORD].count)};
+    int key = draw(&t->random, N_KEYS), code = draw(&t->random, N_CODES);
     if (is_known(f, FACT_CODE, key) || !put(t, code_fact(key, code))) return;
-    memcpy(f->codes[key], code, sizeof code);
+    f->codes[key] = code;
     remember(f, FACT_CODE, key, t->n);
 }
 
-static void state_holder(text *t, facts *f) {
-    int object = f->objects[draw(&t->random, N_OWN_OBJECTS)],
-        name = draw(&t->random, classes[NAME].count);
-    bool is_held = is_known(f, FACT_HOLDER, object);
-    if (is_held && f->holders[object] == name) return;
-    if (!put(t,
-             is_held ? handing_over(object, f->holders[object], name) : first_holder(object, name)))
-        return;
-    f->holders[object] = name;
-    remember(f, FACT_HOLDER, object, t->n);
+static void state_spot(text *t, facts *f) {
+    int object = draw(&t->random, N_OBJECTS), spot = draw(&t->random, N_SPOTS);
+    bool is_somewhere = is_known(f, FACT_SPOT, object);
+    if ((is_somewhere && f->spots[object] == spot) || !put(t, move_fact(object, spot))) return;
+    if (!is_somewhere) f->first_spots[object] = spot;
+    f->spots[object] = spot;
+    remember(f, FACT_SPOT, object, t->n);
 }
 
 static void state_work(text *t, facts *f) {
-    int worker = draw(&t->random, N_WORKERS), firm = draw(&t->random, N_FIRMS);
-    int place = draw(&t->random, classes[PLACE].count);
-    if (is_known(f, FACT_WORK, worker)) return;
-    if (!f->has_place[firm]) {
-        if (!put(t, place_fact(firm, place))) return;
-        f->has_place[firm] = true;
-        f->places[firm] = place;
-    }
+    int worker = draw(&t->random, N_WORKERS), place = draw(&t->random, N_PLACES);
+    int firm = worker * N_FIRMS + draw(&t->random, N_FIRMS);
+    if (is_known(f, FACT_WORK, worker) || !put(t, place_fact(firm, place))) return;
     if (!put(t, work_fact(worker, firm))) return;
     f->firms[worker] = firm;
+    f->places[firm] = place;
     remember(f, FACT_WORK, worker, t->n);
-}
-
-static void draw_note(fal_random *r, int words[NOTE_WORDS]) {
-    draw_different(r, classes[NOTE_WORD].count, words, NOTE_WORDS);
-}
-
-static void state_note(text *t, facts *f) {
-    int title = draw(&t->random, N_TITLES), words[NOTE_WORDS];
-    draw_note(&t->random, words);
-    if (is_known(f, FACT_NOTE, title) || !put(t, note_fact(title, words))) return;
-    memcpy(f->notes[title], words, sizeof words);
-    remember(f, FACT_NOTE, title, t->n);
 }
 
 typedef void state_function(text *t, facts *f);
 
 static void state_fact(text *t, facts *f) {
-    static state_function *const states[] = {[FACT_CODE] = state_code,
-                                             [FACT_HOLDER] = state_holder,
-                                             [FACT_WORK] = state_work,
-                                             [FACT_NOTE] = state_note};
-    bool is_favourite = fal_random_unit(&t->random) < 0.7;
-    states[is_favourite ? (int)f->favourite : draw(&t->random, N_FACT_KINDS)](t, f);
+    static state_function *const states[] = {
+        [FACT_CODE] = state_code, [FACT_SPOT] = state_spot, [FACT_WORK] = state_work};
+    states[draw(&t->random, N_FACT_KINDS)](t, f);
 }
 
 /* The fact that was stated about as long ago as a distance drawn evenly on a logarithmic scale, or any. */
@@ -375,26 +326,23 @@ static int draw_fact(fal_random *r, const facts *f, int now) {
     return best;
 }
 
+static sentence question_about(text *t, const facts *f, fact_kind kind, int key) {
+    if (kind == FACT_CODE) return code_question(key, f->codes[key]);
+    if (kind == FACT_WORK) return work_question(key, f->firms[key], f->places[f->firms[key]]);
+    return draw(&t->random, 2) ? spot_question(FIRST, key, f->first_spots[key])
+                               : spot_question(NOW, key, f->spots[key]);
+}
+
 static void ask_back(text *t, const facts *f) {
     if (f->count == 0) return;
     int best = draw_fact(&t->random, f, t->n);
-    int key = f->items[best].key;
-    switch (f->items[best].kind) {
-    case FACT_CODE: (void)put(t, code_question(key, f->codes[key])); return;
-    case FACT_HOLDER: (void)put(t, holder_question(key, f->holders[key])); return;
-    case FACT_WORK:
-        (void)put(t, work_question(key, f->firms[key], f->places[f->firms[key]]));
-        return;
-    case FACT_NOTE: (void)put(t, note_question(key, f->notes[key])); return;
-    case N_FACT_KINDS: return;
-    }
+    (void)put(t, question_about(t, f, f->items[best].kind, f->items[best].key));
 }
 
 void fal_world_document(uint64_t seed, uint64_t index, double chatter, int n_tokens,
                         int32_t *tokens, uint8_t *parts) {
     text t = begin(tokens, parts, n_tokens, seed, index);
-    facts f = {.favourite = (fact_kind)draw(&t.random, N_FACT_KINDS)};
-    draw_different(&t.random, N_OBJECTS, f.objects, N_OWN_OBJECTS);
+    facts f = {0};
     while (t.limit - t.n >= MOST_SENTENCE) {
         double what = fal_random_unit(&t.random), facts_share = f.count < FEW_FACTS ? 0.7 : 0.25;
         if (what < chatter)
@@ -443,65 +391,64 @@ static int nearest_event(const example *e, double depth) {
 }
 
 static void make_lookup(fal_random *r, double depth, example *e) {
-    int keys[8];
-    draw_different(r, N_KEYS, keys, 8);
-    draw_places(r, e, 8);
+    int keys[N_KEYS];
+    draw_different(r, N_KEYS, keys, N_KEYS);
+    draw_places(r, e, N_KEYS);
     int asked = nearest_event(e, depth);
-    for (int i = 0; i < 8; i++) {
-        int code[2] = {draw(r, classes[CODE_WORD].count), draw(r, classes[CODE_WORD].count)};
+    for (int i = 0; i < N_KEYS; i++) {
+        int code = draw(r, N_CODES);
         e->events[i] = code_fact(keys[i], code);
         if (i == asked) e->question = code_question(keys[i], code);
     }
 }
 
-static void make_track(fal_random *r, double depth, example *e) {
-    int objects[4], names[16], n_held[4] = {0};
-    draw_different(r, N_OBJECTS, objects, 4);
-    draw_different(r, classes[NAME].count, names, 16);
-    draw_places(r, e, 16);
-    int asked = -1;
-    for (int i = 0; i < 16; i++) {
-        int o = draw(r, 4);
-        while (n_held[o] == 4)
-            o = (o + 1) % 4;
-        const int *chain = names + 4 * o;
-        e->events[i] = n_held[o] == 0
-                           ? first_holder(objects[o], chain[0])
-                           : handing_over(objects[o], chain[n_held[o] - 1], chain[n_held[o]]);
-        n_held[o]++;
-        if (asked < 0 && n_held[o] == 4 && e->where[i] >= depth) asked = o;
+/* Each object is moved so often, to another spot each time. */
+enum {
+    N_MOVES = 4
+};
+
+/* The object whose n-th move (0 the first) is nearest to depth is asked for its spot then. */
+static void make_moves(fal_random *r, double depth, int n, enum plain_word when, example *e) {
+    int spots[N_OBJECTS][N_MOVES], n_made[N_OBJECTS] = {0}, asked = -1;
+    double nearest = 2;
+    for (int o = 0; o < N_OBJECTS; o++)
+        draw_different(r, N_SPOTS, spots[o], N_MOVES);
+    draw_places(r, e, N_OBJECTS * N_MOVES);
+    for (int i = 0; i < e->n_events; i++) {
+        int o = draw(r, N_OBJECTS);
+        while (n_made[o] == N_MOVES)
+            o = (o + 1) % N_OBJECTS;
+        e->events[i] = move_fact(o, spots[o][n_made[o]]);
+        bool is_asked_for = n_made[o]++ == n;
+        if (!is_asked_for || fabs(e->where[i] - depth) >= nearest) continue;
+        nearest = fabs(e->where[i] - depth);
+        asked = o;
     }
-    if (asked < 0) asked = draw(r, 4);
-    e->question = holder_question(objects[asked], names[4 * asked + 3]);
+    e->question = spot_question(when, asked, spots[asked][n]);
+}
+
+static void make_origin(fal_random *r, double depth, example *e) {
+    make_moves(r, depth, 0, FIRST, e);
+}
+
+static void make_track(fal_random *r, double depth, example *e) {
+    make_moves(r, depth, N_MOVES - 1, NOW, e);
 }
 
 static void make_join(fal_random *r, double depth, example *e) {
-    int workers[4], firms[4], places[4], order[8];
-    draw_different(r, N_WORKERS, workers, 4);
-    draw_different(r, N_FIRMS, firms, 4);
-    draw_different(r, classes[PLACE].count, places, 4);
-    draw_different(r, 8, order, 8);
-    draw_places(r, e, 8);
-    for (int i = 0; i < 8; i++) {
-        int which = order[i] / 2;
-        e->events[i] = order[i] % 2 ? work_fact(workers[which], firms[which])
-                                    : place_fact(firms[which], places[which]);
+    int firms[N_WORKERS], places[N_WORKERS], order[2 * N_WORKERS];
+    for (int w = 0; w < N_WORKERS; w++) {
+        firms[w] = w * N_FIRMS + draw(r, N_FIRMS);
+        places[w] = draw(r, N_PLACES);
+    }
+    draw_different(r, 2 * N_WORKERS, order, 2 * N_WORKERS);
+    draw_places(r, e, 2 * N_WORKERS);
+    for (int i = 0; i < e->n_events; i++) {
+        int w = order[i] / 2;
+        e->events[i] = order[i] % 2 ? work_fact(w, firms[w]) : place_fact(firms[w], places[w]);
     }
     int asked = order[nearest_event(e, depth)] / 2;
-    e->question = work_question(workers[asked], firms[asked], places[asked]);
-}
-
-static void make_recite(fal_random *r, double depth, example *e) {
-    int titles[4];
-    draw_different(r, N_TITLES, titles, 4);
-    draw_places(r, e, 4);
-    int asked = nearest_event(e, depth);
-    for (int i = 0; i < 4; i++) {
-        int words[NOTE_WORDS];
-        draw_note(r, words);
-        e->events[i] = note_fact(titles[i], words);
-        if (i == asked) e->question = note_question(titles[i], words);
-    }
+    e->question = work_question(asked, firms[asked], places[asked]);
 }
 
 typedef void make_function(fal_random *r, double depth, example *e);
@@ -511,7 +458,7 @@ int fal_world_example(fal_world_task task, uint64_t seed, uint64_t index, double
     static make_function *const makers[] = {[FAL_WORLD_LOOKUP] = make_lookup,
                                             [FAL_WORLD_TRACK] = make_track,
                                             [FAL_WORLD_JOIN] = make_join,
-                                            [FAL_WORLD_RECITE] = make_recite};
+                                            [FAL_WORLD_ORIGIN] = make_origin};
     text t = begin(tokens, NULL, n_tokens, seed ^ (0x51ed270b0u + (uint64_t)task), index);
     example e = {0};
     makers[task](&t.random, depth, &e);

@@ -1,5 +1,5 @@
 /* A generated world in some 200 words, for experiments with small models: prose about things, facts that are stated and asked
- * back, objects handed over, firms and where they lie, notes to recite. A word is a token.
+ * back, objects moved about, firms and where they lie. A word is a token.
  *
  * Everything depends on seed and index alone. What examples ask is never asked in the same way in a document: names and
  * answers are drawn anew each time. */

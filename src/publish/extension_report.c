@@ -259,7 +259,7 @@ static void append_model(fal_string_builder *b, const fal_extension_preset *p,
         "The base of the rotary embedding is %g, which makes as large a share of the pairs turn less than once within %d "
         "tokens as 10000 does within Falcon's 2048.\n\n"
         "**Text.** Documents of a small generated world: prose, facts that are stated and asked back at distances even on "
-        "a logarithmic scale, objects handed over, firms and where they lie, notes to recite. A word is a token.\n\n"
+        "a logarithmic scale, objects moved about, firms and where they lie. A word is a token.\n\n"
         "**Pretraining.** %d steps of %d × %d tokens, the first %d of them as documents of %d and as many again of %d; AdamW, rate %g after a warm-up; answers weigh %d. "
         "The loss ends at %.3f.\n\n",
         p->n_layers, p->n_layers == 1 ? "" : "s", p->d_model, p->n_heads, p->d_model / p->n_heads,

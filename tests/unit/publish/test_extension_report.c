@@ -74,7 +74,7 @@ static void test_tables(void **state) {
     assert_non_null(strstr(curves, "\n40960\t")); /* 20 steps of 4 x 512 tokens */
     assert_null(strstr(curves, "short"));         /* it sees other data */
     assert_int_equal(count(subtasks, '\n'), 1 + 9 * 4 * 3);
-    assert_non_null(strstr(subtasks, "\nshort\trecite\t512\t0.2"));
+    assert_non_null(strstr(subtasks, "\nshort\torigin\t512\t0.2"));
     fal_free(curves);
     fal_free(subtasks);
     json_decref(seeds);
