@@ -55,11 +55,11 @@ static const fal_argument arguments[] = {
 };
 
 static const fal_example examples[] = {
-    {"falconer experiment context-extension",                          "In minutes:"         },
+    {"falconer experiment context-extension",                          "In minutes:"},
     {"falconer experiment context-extension -p full -o full",          "In an hour:"},
     {"falconer experiment context-extension -p full -o full --only 2",
-     "One seed of it, beside other processes that compute the others:"                       },
-    {NULL,                                                             NULL                  }
+     "One seed of it, beside other processes that compute the others:"              },
+    {NULL,                                                             NULL         }
 };
 
 /* ---- seeds ---- */
