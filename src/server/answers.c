@@ -76,17 +76,29 @@ fal_status fal_answers_read(fal_answers *a, fal_body kind, bool is_strict, fal_e
     FAL_TRY(fal_answers_model(a->server, &a->request, is_strict, &a->model, err));
     a->tokenizer = fal_model_tokenizer(a->model->model);
     a->is_stream = a->request.stream == FAL_YES;
+    a->tells_usage = json_is_true(json_object_get(a->request.stream_options, "include_usage"));
     return FAL_OK;
 }
 
-/* Keeps the last of the prompt's tokens, as many as the client said. */
-static void cut(fal_answers *a, fal_asked *asked) {
+/* Keeps the last `most` of the prompt's tokens, in memory of their own; its text is theirs then. */
+static fal_status cut(fal_asked *asked, size_t most, fal_error *err) {
+    fal_tokens rest = {0};
+    if (asked->tokens.count <= most) return FAL_OK;
+    size_t n_cut = asked->tokens.count - most;
+    FAL_TRY(fal_tokens_append(&rest, asked->tokens.ids + n_cut, most, err));
+    fal_tokens_release(&asked->tokens);
+    fal_string_release(&asked->text);
+    asked->tokens = rest;
+    asked->n_cut += n_cut;
+    return FAL_OK;
+}
+
+/* As the client said. A job cuts by itself, but needs no more of the prompt than shows that it is too long. */
+static fal_status cut_prompt(const fal_answers *a, fal_asked *asked, fal_error *err) {
     const fal_whole *most = &a->request.truncate;
-    if (!most->is_given || most->value < 0 || asked->tokens.count <= (size_t)most->value) return;
-    asked->n_cut = asked->tokens.count - (size_t)most->value;
-    memmove(asked->tokens.ids, asked->tokens.ids + asked->n_cut,
-            (size_t)most->value * sizeof *asked->tokens.ids);
-    asked->tokens.count = (size_t)most->value;
+    if (most->is_given && most->value >= 0) FAL_TRY(cut(asked, (size_t)most->value, err));
+    return a->job.options.truncate ? cut(asked, fal_engine_n_context(a->model->engine) + 1, err)
+                                   : FAL_OK;
 }
 
 static fal_status check_prompt(fal_answers *a, const char *field, fal_asked *asked,
@@ -123,7 +135,8 @@ fal_status fal_answers_ask(fal_answers *a, const char *field, fal_tokens *take_t
     a->asked = memory;
     a->asked[a->n_asked++] = asked;
     FAL_TRY(fal_string_status(&asked.text, err));
-    cut(a, &a->asked[a->n_asked - 1]);
+    a->asked[a->n_asked - 1].n_bytes = asked.text.length;
+    FAL_TRY(cut_prompt(a, &a->asked[a->n_asked - 1], err));
     return check_prompt(a, field, &a->asked[a->n_asked - 1], err);
 }
 
@@ -140,6 +153,26 @@ static fal_status check_size(fal_answers *a, fal_error *err) {
     return fal_request_refuse(&a->request, "logprobs", err,
                               "%zu numbers about the prompts are asked for, %d are possible",
                               n_told, MAX_TOLD);
+}
+
+/* What is kept until the answer is over, besides the answer: each prompt here and in its job, and what is told of it. */
+static size_t kept_bytes(const fal_answers *a) {
+    size_t bytes = a->n_choices * sizeof *a->choices, each = 2 * sizeof(int32_t);
+    if (a->job.options.wants_prompt_log_probabilities)
+        each += (1 + (size_t)a->job.options.n_top) * (sizeof(double) + sizeof(int32_t));
+    for (size_t i = 0; i < a->n_asked; i++)
+        bytes += sizeof *a->asked + a->asked[i].tokens.count * each + a->asked[i].text.length;
+    for (size_t i = 0; i < a->request.stop.count; i++)
+        bytes += 2 * strlen(a->request.stop.items[i]);
+    return bytes;
+}
+
+static fal_status count_kept(fal_answers *a, fal_error *err) {
+    size_t bytes = kept_bytes(a);
+    if (fal_exchange_count(a->x, bytes)) return FAL_OK;
+    return fal_fail(err, FAL_E_MEMORY,
+                    "there is no memory to keep %zu bytes of this request beside those of others",
+                    bytes);
 }
 
 static fal_status make_choices(fal_answers *a, fal_error *err) {
@@ -310,7 +343,9 @@ static void release(void *user) {
 
 static fal_status prepare(fal_answers *a, fal_error *err) {
     FAL_TRY(a->form->prepare(a, err));
-    return make_choices(a, err);
+    fal_request_drop_body(&a->request);
+    FAL_TRY(make_choices(a, err));
+    return count_kept(a, err);
 }
 
 fal_status fal_answers_serve(const fal_answer_form *form, fal_server *server, fal_exchange *x,

@@ -41,7 +41,8 @@ typedef struct fal_choice {
 typedef struct fal_asked {
     fal_tokens tokens;
     fal_string_builder text; /* what stands in front of an answer that repeats the prompt */
-    size_t n_cut;            /* tokens that the client had cut off its beginning */
+    size_t n_bytes;          /* of that as the client sent it */
+    size_t n_cut;            /* tokens that were cut off its beginning, as the client said */
     fal_job *job;            /* NULL: not yet started */
     fal_told told;           /* once it is computed: those that stand */
     size_t n_cached, n_dropped;
@@ -53,7 +54,8 @@ typedef struct fal_asked {
 /* How a dialect asks and tells. Functions that are not needed may be NULL. */
 typedef struct fal_answer_form {
     const char *id_prefix; /* "chatcmpl-" */
-    /* Reads the body (fal_answers_read), asks (fal_answers_ask), completes job.options. */
+    /* Reads the body (fal_answers_read), asks (fal_answers_ask), completes job.options. Afterwards the request's JSON is
+     * gone, and what is borrowed from it. */
     fal_status (*prepare)(fal_answers *a, fal_error *err);
     /* Of a stream: its beginning (the prompt is computed), a piece, the end of an answer, the end of all, a failure. */
     void (*begin)(fal_answers *a, const fal_asked *asked);
@@ -74,6 +76,8 @@ struct fal_answers {
     fal_request request;
     fal_job_request job;
     bool is_stream, keeps_tokens; /* keeps_tokens: choices remember their tokens */
+    bool tells_usage;             /* at the end of a stream, in the OpenAI dialect */
+    bool tells_base64;            /* embeddings */
     bool tells_nothing_drawn;     /* only the prompts are told of */
     char id[80];
     int64_t created;                                  /* seconds since 1970 */

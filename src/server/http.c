@@ -250,6 +250,16 @@ void fal_exchange_wait(fal_exchange *x, const fal_later *later, void *user) {
     x->user = user;
 }
 
+bool fal_exchange_count(fal_exchange *x, size_t bytes) {
+    fal_http *http = x->http;
+    http->bodies_bytes -= x->n_counted;
+    x->n_counted = 0;
+    if (bytes > http->limits.bodies_bytes - http->bodies_bytes) return false;
+    http->bodies_bytes += bytes;
+    x->n_counted = bytes;
+    return true;
+}
+
 void fal_exchange_wake(fal_exchange *x) {
     fal_http *http = x->http;
     pthread_mutex_lock(&http->lock);
@@ -311,7 +321,7 @@ void fal_exchange_close(fal_exchange *x) {
     fal_exchange_release_later(x);
     forget_wakeup(x);
     if (x->response) MHD_destroy_response(x->response);
-    http->bodies_bytes -= x->n_counted;
+    fal_exchange_count(x, 0);
     x->connection->exchange = NULL;
     x->connection->since = fal_seconds();
     fal_string_release(&x->body);

@@ -21,10 +21,10 @@ const char *fal_exchange_header(const fal_exchange *x, const char *name);
 const char *fal_exchange_query(const fal_exchange *x, const char *name);
 /* What stands in the path where the route has "{name}" or "{name...}"; "" for a name that the route does not have. */
 const char *fal_exchange_segment(const fal_exchange *x, const char *name);
-/* Whole, with a zero behind it; its length is within the limit. */
+/* Whole, with a zero behind it; its length is within the limit. Gone when the handler has returned. */
 const char *fal_exchange_body(const fal_exchange *x, size_t *length);
 /* The body as a JSON object. *out is owned by the caller. Fails: ARGUMENT (no JSON, with its line; no object; a text with a
- * zero byte in it; deeper than 128), MEMORY. */
+ * zero byte in it; deeper than 128; of so many values that they take more than 128 MiB), MEMORY. */
 fal_status fal_exchange_json(const fal_exchange *x, json_t **out, fal_error *err);
 /* Which request this is, in the log and in the header x-request-id. */
 const char *fal_exchange_id(const fal_exchange *x);
@@ -72,6 +72,10 @@ typedef struct fal_later {
 /* A handler that cannot answer at once says so; then it returns FAL_OK. later is static, user stays with the caller until
  * release. */
 void fal_exchange_wait(fal_exchange *x, const fal_later *later, void *user);
+
+/* Counts what is kept of the request until the exchange is over among the bodies, which have a bound together. The body
+ * itself counts no more once the handler is called. False: there is no room; nothing is counted. */
+bool fal_exchange_count(fal_exchange *x, size_t bytes);
 
 /* From any thread: something is ready. Many calls before the socket thread comes to it are one. */
 void fal_exchange_wake(fal_exchange *x);

@@ -123,11 +123,13 @@ static enum MHD_Result begin_request(fal_http *http, struct MHD_Connection *mhd,
 
 /* The body of a refused request is not kept. */
 static void answer_refusal(fal_exchange *x, int code) {
-    static const char words[] = "{\"error\":\"the body is too long\"}\n";
-    if (!x->response)
-        fal_exchange_answer_static(x, code, "application/json", words, sizeof words - 1);
-    x->http->bodies_bytes -= x->n_counted;
-    x->n_counted = 0;
+    static const char too_long[] = "{\"error\":\"the body is too long\"}\n",
+                      no_room[] = "{\"error\":\"there is no memory for more bodies now\"}\n";
+    bool is_long = code == MHD_HTTP_CONTENT_TOO_LARGE;
+    if (!is_long) fal_exchange_set_header(x, MHD_HTTP_HEADER_RETRY_AFTER, "5");
+    fal_exchange_answer_static(x, code, "application/json", is_long ? too_long : no_room,
+                               is_long ? sizeof too_long - 1 : sizeof no_room - 1);
+    fal_exchange_count(x, 0);
     fal_string_release(&x->body);
 }
 
@@ -140,11 +142,9 @@ static enum MHD_Result take_body(fal_exchange *x, const char *data, size_t lengt
         answer_refusal(x, MHD_HTTP_CONTENT_TOO_LARGE);
         return MHD_YES;
     }
-    http->bodies_bytes += length;
-    x->n_counted += length;
-    if (http->bodies_bytes <= http->limits.bodies_bytes) fal_string_append(&x->body, data, length);
-    if (http->bodies_bytes > http->limits.bodies_bytes || x->body.failed)
-        answer_refusal(x, MHD_HTTP_SERVICE_UNAVAILABLE);
+    bool has_room = fal_exchange_count(x, x->n_received);
+    if (has_room) fal_string_append(&x->body, data, length);
+    if (!has_room || x->body.failed) answer_refusal(x, MHD_HTTP_SERVICE_UNAVAILABLE);
     return MHD_YES;
 }
 
@@ -153,9 +153,9 @@ static enum MHD_Result serve_request(fal_exchange *x) {
     fal_http *http = x->http;
     if (!x->is_served && !x->response) {
         x->is_served = true;
-        http->bodies_bytes -= x->n_counted;
-        x->n_counted = 0;
+        fal_exchange_count(x, 0);
         http->calls.serve(http->user, x);
+        fal_string_release(&x->body);
         if (x->later && x->connection->hung_up > 0) fal_exchange_leave(x);
     }
     if (x->is_left) return MHD_NO;

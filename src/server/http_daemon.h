@@ -13,7 +13,7 @@ typedef struct fal_http fal_http;
 typedef struct fal_http_limits {
     size_t header_bytes; /* of one request: 32 KiB */
     size_t body_bytes;   /* of one request: 16 MiB */
-    size_t bodies_bytes; /* of all that are being received: 256 MiB */
+    size_t bodies_bytes; /* of all that are being received, and of what is kept of them: 256 MiB */
     int n_connections;   /* 4096; further ones wait to be accepted */
     double idle_seconds; /* without a byte, and for a request to begin: 60 */
     double body_seconds; /* for a whole body: 60 */

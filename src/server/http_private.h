@@ -42,7 +42,7 @@ struct fal_exchange {
     /* receiving */
     fal_string_builder body;
     int64_t announced;            /* content-length, -1: none */
-    size_t n_received, n_counted; /* bytes of the body; those that stand in http->bodies_bytes */
+    size_t n_received, n_counted; /* bytes of the body; bytes that stand in http->bodies_bytes */
     bool is_served;               /* the whole request was handed over */
     /* answering */
     struct MHD_Response *response;
@@ -72,7 +72,8 @@ struct fal_http {
     bool is_tls;
     char *socket_path; /* to be unlinked; or NULL */
     fal_connection *connections;
-    size_t bodies_bytes;
+    size_t
+        bodies_bytes; /* of what is being received, and of what is kept of it; within the limit */
     double swept;
     uint64_t id_prefix, n_ids;
     pthread_t thread;

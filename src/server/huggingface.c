@@ -205,7 +205,7 @@ static void set_headers(const fal_answers *a) {
     double drawing = a->ended - a->prompts_ready;
     fal_exchange_set_header(a->x, "x-compute-type", "cpu");
     set_header(a, "x-compute-time", total, 6);
-    set_header(a, "x-compute-characters", (double)strlen(a->request.inputs), 0);
+    set_header(a, "x-compute-characters", (double)a->asked[0].n_bytes, 0);
     set_header(a, "x-total-time", total * 1e3, 0);
     set_header(a, "x-validation-time", (a->jobs_started - a->started) * 1e3, 0);
     set_header(a, "x-queue-time", a->queue_seconds * 1e3, 0);

@@ -3,24 +3,64 @@
 
 #include <stdbool.h>
 
-/* How deeply brackets are nested, strings apart. Parsers recurse, so depth is bounded before one runs. */
-static int depth_of(const char *text, size_t length) {
-    int depth = 0, most = 0;
+/* What is bounded before a parser runs, since parsers recurse, and make a tree that is many times as large as its text. */
+typedef struct shape {
+    int depth;    /* of brackets, strings apart */
+    size_t bytes; /* of the tree about, texts apart */
+} shape;
+
+/* What a value of the parser's takes beside its text, allocator included. Behind each name, comma and bracket stands one. */
+static size_t bytes_behind(char c) {
+    enum {
+        VALUE = 48,
+        LIST = 128,
+        OBJECT = 240,
+        NAME = 96
+    };
+
+    switch (c) {
+    case '[': return VALUE + LIST;
+    case '{': return VALUE + OBJECT;
+    case ':': return NAME;
+    case ',': return VALUE;
+    default: return 0;
+    }
+}
+
+static shape shape_of(const char *text, size_t length) {
+    shape found = {0};
+    int depth = 0;
     bool is_inside = false;
     for (size_t i = 0; i < length; i++) {
         char c = text[i];
         if (is_inside) {
             if (c == '\\') i++;
             if (c == '"') is_inside = false;
-        } else if (c == '"') {
-            is_inside = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > most) most = depth;
-        } else if (c == '}' || c == ']') {
-            depth--;
+            continue;
         }
+        is_inside = c == '"';
+        found.bytes += bytes_behind(c);
+        if (c == '}' || c == ']') depth--;
+        if ((c == '{' || c == '[') && ++depth > found.depth) found.depth = depth;
     }
-    return most;
+    return found;
+}
+
+static fal_status check_shape(const char *text, size_t length, fal_error *err) {
+    enum {
+        MAX_DEPTH = 128,
+        MAX_BYTES = 128 << 20
+    };
+
+    shape found = shape_of(text, length);
+    if (found.depth > MAX_DEPTH)
+        return fal_fail(err, FAL_E_ARGUMENT, "the body's JSON is %d levels deep, at most %d",
+                        found.depth, MAX_DEPTH);
+    if (found.bytes > MAX_BYTES)
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "the body's JSON has values for %zu MiB of memory, at most %d",
+                        found.bytes >> 20, MAX_BYTES >> 20);
+    return FAL_OK;
 }
 
 /* Words of the parser, which quote the text, on one line. */
@@ -35,16 +75,9 @@ static fal_status no_json(const json_error_t *why, fal_error *err) {
 }
 
 fal_status fal_json_body_read(json_t **out, const char *text, size_t length, fal_error *err) {
-    enum {
-        MAX_DEPTH = 128
-    };
-
     json_error_t why;
     *out = NULL;
-    int depth = depth_of(text, length);
-    if (depth > MAX_DEPTH)
-        return fal_fail(err, FAL_E_ARGUMENT, "the body's JSON is %d levels deep, at most %d", depth,
-                        MAX_DEPTH);
+    FAL_TRY(check_shape(text, length, err));
     json_t *value = json_loadb(text, length, 0, &why);
     if (!value && json_error_code(&why) == json_error_out_of_memory)
         return fal_fail_memory(err, length);

@@ -51,12 +51,8 @@ json_t *fal_openai_timings(const fal_answers *a) {
                      "predicted_per_second", rate(drawn, answer));
 }
 
-bool fal_openai_wants_usage(const fal_answers *a) {
-    return json_is_true(json_object_get(a->request.stream_options, "include_usage"));
-}
-
 void fal_openai_end_stream(fal_answers *a, const char *object) {
-    if (fal_openai_wants_usage(a)) {
+    if (a->tells_usage) {
         json_t *event = fal_openai_head(a, object, json_array());
         json_object_set_new(event, "usage", fal_openai_usage(a));
         json_object_set_new(event, "timings", fal_openai_timings(a));

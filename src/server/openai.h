@@ -18,9 +18,6 @@ json_t *fal_openai_usage(const fal_answers *a);
 /* Milliseconds and tokens per second, as llama.cpp tells them; owned. */
 json_t *fal_openai_timings(const fal_answers *a);
 
-/* Whether the client wants one more event, with the usage. */
-bool fal_openai_wants_usage(const fal_answers *a);
-
 /* The last events of a stream: usage if wanted, [DONE]. */
 void fal_openai_end_stream(fal_answers *a, const char *object);
 

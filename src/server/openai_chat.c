@@ -93,7 +93,7 @@ static void write_chunk(fal_answers *a, int index, json_t *delta, json_t *take_l
     json_t *choice = json_pack("{s:i, s:o, s:o, s:s?}", "index", index, "delta", delta, "logprobs",
                                take_log_probabilities, "finish_reason", finish);
     json_t *event = fal_openai_head(a, chunk_object, json_pack("[o]", choice));
-    if (fal_openai_wants_usage(a)) json_object_set_new(event, "usage", json_null());
+    if (a->tells_usage) json_object_set_new(event, "usage", json_null());
     fal_event_write(a->x, NULL, event);
 }
 

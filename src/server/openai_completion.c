@@ -202,7 +202,7 @@ static void write_chunk(fal_answers *a, int index, json_t *take_text, json_t *ta
     json_t *choice = json_pack("{s:i, s:o, s:o, s:s?}", "index", index, "text", take_text,
                                "logprobs", take_told, "finish_reason", finish);
     json_t *event = fal_openai_head(a, completion_object, json_pack("[o]", choice));
-    if (fal_openai_wants_usage(a)) json_object_set_new(event, "usage", json_null());
+    if (a->tells_usage) json_object_set_new(event, "usage", json_null());
     fal_event_write(a->x, NULL, event);
 }
 

@@ -35,15 +35,12 @@ static fal_status ask_all(fal_answers *a, fal_error *err) {
     return FAL_OK;
 }
 
-static bool wants_base64(const fal_request *r) {
-    return r->encoding && strcmp(r->encoding, "base64") == 0;
-}
-
 static fal_status prepare(fal_answers *a, fal_error *err) {
     FAL_TRY(fal_answers_read(a, FAL_BODY_EMBEDDINGS, true, err));
     fal_request *r = &a->request;
     int d_model = fal_model_info_get(a->model->model)->d_model;
-    if (r->encoding && !wants_base64(r) && strcmp(r->encoding, "float") != 0)
+    a->tells_base64 = r->encoding && strcmp(r->encoding, "base64") == 0;
+    if (r->encoding && !a->tells_base64 && strcmp(r->encoding, "float") != 0)
         return fal_request_refuse(r, "encoding_format", err, "'%s' is neither float nor base64",
                                   r->encoding);
     if (r->dimensions.is_given && r->dimensions.value != d_model)
@@ -106,7 +103,7 @@ static json_t *vector_of(const fal_answers *a, const fal_asked *asked) {
     for (size_t i = 0; i < asked->d_model && square > 0; i++)
         unit[i] = (float)((double)asked->embedding[i] / sqrt(square));
     json_t *value =
-        wants_base64(&a->request) ? in_base64(unit, asked->d_model) : as_list(unit, asked->d_model);
+        a->tells_base64 ? in_base64(unit, asked->d_model) : as_list(unit, asked->d_model);
     fal_free(unit);
     return value;
 }

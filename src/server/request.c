@@ -92,8 +92,18 @@ fal_status fal_request_read(fal_request *r, fal_body kind, json_t *take_body, fa
     return fal_request_read_object(r, kind, take_body, err);
 }
 
+void fal_request_drop_body(fal_request *r) {
+    json_decref(r->body);
+    r->body = NULL;
+    r->model = r->inputs = r->text = r->content = r->truncation = r->grammar = r->encoding = NULL;
+    r->messages = r->system = r->prompt = r->parameters = r->tokens = r->biases = NULL;
+    r->response_format = r->schema = r->stream_options = r->ignored = NULL;
+}
+
 void fal_request_release(fal_request *r) {
     json_decref(r->body);
+    for (size_t i = 0; i < r->stop.count; i++)
+        fal_free(r->stop.items[i]);
     fal_free(r->stop.items);
     *r = (fal_request){0};
 }

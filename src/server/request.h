@@ -40,9 +40,9 @@ typedef struct fal_number {
     double value;
 } fal_number;
 
-/* NULL-terminated once a word was given; the array is owned, the words are borrowed from the body. */
+/* NULL-terminated once a word was given; array and words are owned. */
 typedef struct fal_words {
-    const char **items;
+    char **items;
     size_t count, capacity;
 } fal_words;
 
@@ -69,6 +69,8 @@ typedef struct fal_request {
 fal_status fal_request_read(fal_request *r, fal_body kind, json_t *take_body, fal_error *err);
 /* The same for an object that is part of r->body. */
 fal_status fal_request_read_object(fal_request *r, fal_body kind, json_t *object, fal_error *err);
+/* Lets the body go, and all that is borrowed from it. */
+void fal_request_drop_body(fal_request *r);
 void fal_request_release(fal_request *r);
 
 /* ARGUMENT, keeping the field's name for answers that tell it. */

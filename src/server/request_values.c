@@ -6,7 +6,8 @@
 #include <string.h>
 
 enum {
-    SHOWN_BYTES = 60 /* of a value that is refused */
+    SHOWN_BYTES = 60, /* of a value that is refused */
+    WORD_BYTES = 4096 /* of a word that is kept while an answer is written */
 };
 
 typedef fal_status reader(fal_request *r, const fal_field *field, json_t *value, fal_error *err);
@@ -79,16 +80,21 @@ static fal_status add_word(fal_request *r, const fal_field *field, const json_t 
                            fal_error *err) {
     fal_words *words = member(r, field);
     if (!json_is_string(value)) return refuse_type(r, field, value, "a string", err);
-    if (!json_string_length(value))
+    size_t length = json_string_length(value);
+    if (!length)
         return fal_request_refuse(r, field->name, err, "an empty text would end every answer");
+    if (length > WORD_BYTES)
+        return fal_request_refuse(r, field->name, err, "a text of %zu bytes, at most %d", length,
+                                  WORD_BYTES);
     if ((double)words->count >= field->high)
         return fal_request_refuse(r, field->name, err, "more than %.0f texts", field->high);
     void *items = words->items;
     if (!fal_grow(&items, &words->capacity, words->count + 2, sizeof *words->items))
         return fal_fail_memory(err, 0);
     words->items = items;
-    words->items[words->count++] = json_string_value(value);
-    words->items[words->count] = NULL;
+    words->items[words->count] = fal_copy_string(json_string_value(value), length);
+    if (!words->items[words->count]) return fal_fail_memory(err, length);
+    words->items[++words->count] = NULL;
     return FAL_OK;
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Clients that are many, slow, silent or half there; others are served meanwhile."""
+import os
 import resource
 import select
 import socket
@@ -106,6 +107,26 @@ def test_dripping_is_cut():
         check(len(is_cut) == 2 and took > 1, f"{len(is_cut)} cut after {took:.1f} s")
 
 
+def test_waiting_requests_keep_no_bodies():
+    """What a request said is let go when it is understood, though its answer takes long."""
+    calm = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"}
+    body = b'{"prompt": "a", "n": 128, "ignore_eos": true, "max_tokens": 2000, "user": "%s"}' % (b"u" * (8 << 20))
+    with serving("--parallel", 1, environment=calm) as server:
+        before = server.metric("process_resident_memory_bytes")
+        waiting = []
+        for _ in range(16):
+            s = server.dial()
+            s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                      b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+            waiting.append(s)
+        wait_until(lambda: server.metric("falconer_jobs_started_total") == 16)
+        grown = server.metric("process_resident_memory_bytes") - before
+        check(server.metric("falconer_jobs_done_total") == 0, "answers were too short")
+        for s in waiting:
+            s.close()
+        check(grown < 80 << 20, f"{grown / 2**20:.0f} MiB for {16 * len(body) / 2**20:.0f} MiB of bodies")
+
+
 def test_half_open():
     """Clients that vanish: by reset, by half a close, in the middle of whatever."""
     with serving() as server:
@@ -170,4 +191,4 @@ def test_big_bodies():
 
 
 run([test_thousands_of_idle_connections, test_beyond_the_limit_they_wait, test_silence_is_cut, test_dripping_is_cut,
-     test_half_open, test_slow_readers_hold_nobody_up, test_big_bodies])
+     test_waiting_requests_keep_no_bodies, test_half_open, test_slow_readers_hold_nobody_up, test_big_bodies])

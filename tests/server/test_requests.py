@@ -89,6 +89,9 @@ def test_bodies():
     bodies = ((b"", 400), (b"{", 400), (b"[]", 400), (b"null", 400), (b'{"prompt": "a"} x', 400), (b'{"prompt": "\xff"}', 400),
               (b'{"prompt": "\\ud800"}', 400), (b'{"prompt": "a\\u0000b"}', 400), (b"{" * 100000, 400),
               (b'{"prompt": ' + b"[" * 200 + b"]" * 200 + b"}", 400), (b'{"prompt": "a", "max_tokens": 1e999}', 400),
+              (b'{"prompt": "a", "max_tokens": 1, "junk": [' + b"[]," * 1000000 + b"1]}", 400),
+              (b'{"prompt": "a", "max_tokens": 1, "junk": {' + b'"a":1,' * 2000000 + b'"b":[]}}', 400),
+              (b'{"prompt": "a", "max_tokens": 1, "junk": [' + b"11," * 2000000 + b'"[[,"]}', 200),
               (b'{"prompt": "a", "max_tokens": 1}' + b" " * 100000, 200), (b"\xef\xbb\xbf{}", 400), (bytes(1000), 400))
     with serving() as server:
         for body, code in bodies:

@@ -99,7 +99,10 @@ static void wait_for_it(site *s, fal_exchange *x) {
     const char *path = fal_exchange_path(x);
     waiting_answer *w = fal_alloc(1, sizeof *w);
     assert_non_null(w);
-    *w = (waiting_answer){s, x, 0, 0, strcmp(path, "/stream") == 0, strcmp(path, "/never") == 0};
+    bool is_kept = strcmp(path, "/kept") == 0;
+    *w = (waiting_answer){
+        s, x, 0, 0, strcmp(path, "/stream") == 0, is_kept || strcmp(path, "/never") == 0};
+    if (is_kept) assert_true(fal_exchange_count(x, 100));
     if (w->is_stream) fal_exchange_begin_stream(x, "text/plain");
     fal_exchange_wait(x, &later, w);
     pthread_mutex_lock(&s->lock);
@@ -468,6 +471,28 @@ static void test_all_bodies_together_have_a_limit(void **state) {
     close_site(s);
 }
 
+static void test_what_is_kept_counts_among_the_bodies(void **state) {
+    (void)state;
+    site *s = open_site((fal_http_limits){.body_bytes = 100, .bodies_bytes = 150});
+    char request[1000];
+    snprintf(
+        request, sizeof request,
+        "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 100\r\n\r\n%0100d",
+        0);
+    int silent = dial(s), kept = dial(s);
+    say(silent, "GET /never HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect_count(&s->n_waiting, 1);
+    ask(s, request, "HTTP/1.1 200 ");
+    say(kept, "GET /kept HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect_count(&s->n_waiting, 2);
+    ask(s, request, "HTTP/1.1 503 ");
+    close(kept);
+    expect_count(&s->n_waiting, 1);
+    ask(s, request, "HTTP/1.1 200 ");
+    close(silent);
+    close_site(s);
+}
+
 static void test_slow_clients_are_cut_off(void **state) {
     (void)state;
     site *s = open_site((fal_http_limits){.idle_seconds = 1, .body_seconds = 1});
@@ -525,6 +550,7 @@ int main(void) {
         cmocka_unit_test(test_draining_ends_what_runs_and_takes_nothing),
         cmocka_unit_test(test_bodies_have_limits),
         cmocka_unit_test(test_all_bodies_together_have_a_limit),
+        cmocka_unit_test(test_what_is_kept_counts_among_the_bodies),
         cmocka_unit_test(test_slow_clients_are_cut_off),
         cmocka_unit_test(test_what_cannot_be_opened_is_told),
     };
