@@ -23,6 +23,9 @@ enum {
 
 static const char suffix[] = ".timeline";
 
+/* Until a file that could not be read is tried again: memory may be short, a disk be gone, for a while. */
+static const double seconds_until_retry = 60;
+
 typedef struct kept {
     struct kept *next;
     int32_t *tokens; /* [count] */
@@ -32,6 +35,8 @@ typedef struct kept {
     char *path;           /* NULL: not in the folder */
     uint64_t file_bytes;
     double used_at;
+    double
+        readable_at;   /* its file could not be read and is not tried before; 0: it was not tried */
     bool is_from_disk; /* its cells were read from the folder */
     bool is_leaving;   /* the memory: it is being written */
     bool is_loading;
@@ -237,9 +242,14 @@ static void take_loaded(fal_shelf *s, kept *k) {
         come_into_memory(s, k, session);
         return;
     }
-    if (k->task.status != FAL_OK) say(s, "a stored timeline is of no use", &k->task.error);
     fal_session_close(session);
-    forget(s, k);
+    if (k->task.status == FAL_OK || k->task.status == FAL_E_FORMAT) {
+        if (k->task.status != FAL_OK) say(s, "a stored timeline is of no use", &k->task.error);
+        forget(s, k);
+        return;
+    }
+    say(s, "a stored timeline cannot be read now", &k->task.error);
+    k->readable_at = fal_seconds() + seconds_until_retry;
 }
 
 void fal_shelf_collect(fal_shelf *s) {
@@ -340,8 +350,10 @@ bool fal_shelf_fetch(fal_shelf *s, const int32_t *tokens, size_t count, size_t n
                      bool may_start) {
     kept *best = NULL;
     size_t n_best = n_known + FEWEST_TOKENS - 1;
+    double now = fal_seconds();
     for (kept *k = s->first; s->disk && k; k = k->next) {
-        size_t n = k->session ? 0 : fal_same_beginning(k->tokens, tokens, smaller(k->count, count));
+        bool is_out = k->session || k->readable_at > now;
+        size_t n = is_out ? 0 : fal_same_beginning(k->tokens, tokens, smaller(k->count, count));
         if (n <= n_best) continue;
         n_best = n;
         best = k;

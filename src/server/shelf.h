@@ -49,7 +49,8 @@ const fal_session *fal_shelf_find(fal_shelf *s, const int32_t *tokens, size_t co
                                   bool *is_from_disk);
 
 /* Whether a timeline is being read from the folder that shares clearly more with tokens [count] than n_known. If one could
- * be read and may_start, that begins. */
+ * be read and may_start, that begins. A damaged file is removed; one that cannot be read for another reason stays, and is
+ * done without for a minute. */
 bool fal_shelf_fetch(fal_shelf *s, const int32_t *tokens, size_t count, size_t n_known,
                      bool may_start);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -222,6 +223,53 @@ static void test_damaged_files(void **state) {
     remove_folder();
 }
 
+/* A link that leads to itself stands for a file that cannot be opened now. */
+static void hide(const char *path, int i) {
+    char away[400];
+    (void)i;
+    snprintf(away, sizeof away, "%s.away", path);
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(symlink(path, path), 0);
+}
+
+static void show(const char *path, int i) {
+    char away[400];
+    struct stat link;
+    (void)i;
+    assert_int_equal(lstat(path, &link), 0);
+    snprintf(away, sizeof away, "%s.away", path);
+    assert_int_equal(rename(away, path), 0);
+}
+
+/* What cannot be read is done without, but is no reason to lose it. */
+static void test_unreadable_files_stay(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT];
+    int n_warnings = 0;
+    fal_engine *e = open_engine(&on_disk);
+    ask_slowly(e, 6);
+    fal_engine_close(e);
+    fal_engine_options o = on_disk;
+    o.cache_bytes = 0;
+    o.log = (fal_log){.function = count_warning, .user = &n_warnings};
+    e = open_engine(&o);
+    assert_int_equal(each_file(hide), 6);
+    for (int i = 0; i < 6; i++) {
+        fal_job_options how = asking(prompt, i, 0);
+        assert_int_equal(check_job(e, &how), 0);
+    }
+    assert_int_equal(each_file(show), 6);
+    assert_int_equal(n_warnings, 6);
+    fal_engine_close(e);
+    e = open_engine(&on_disk);
+    for (int i = 0; i < 6; i++) {
+        fal_job_options how = asking(prompt, i, 0);
+        assert_int_equal(check_job(e, &how), N_PROMPT - 1);
+    }
+    fal_engine_close(e);
+    remove_folder();
+}
+
 /* The disk is full: nothing is kept there, everything is answered. */
 static void test_full_disk(void **state) {
     (void)state;
@@ -319,13 +367,10 @@ static void test_leftovers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_memory),
-        cmocka_unit_test(test_conversation),
-        cmocka_unit_test(test_bytes_are_bounded),
-        cmocka_unit_test(test_across_restarts),
-        cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_in_memory),         cmocka_unit_test(test_conversation),
+        cmocka_unit_test(test_bytes_are_bounded), cmocka_unit_test(test_across_restarts),
+        cmocka_unit_test(test_damaged_files),     cmocka_unit_test(test_unreadable_files_stay),
+        cmocka_unit_test(test_full_disk),         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_leftovers),
     };
     return cmocka_run_group_tests(tests, set_up_folder, tear_down);
