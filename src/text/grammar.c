@@ -46,8 +46,13 @@ fal_status fal_grammar_open_schema(fal_grammar **out, const char *json_schema, s
     fal_string_builder gbnf = {0};
     *out = NULL;
     fal_status status = fal_json_schema_to_gbnf(&gbnf, json_schema, length, err);
-    if (status == FAL_OK) status = fal_grammar_open(out, gbnf.text, gbnf.length, err);
+    bool gbnf_is_made = status == FAL_OK;
+    if (gbnf_is_made) status = fal_grammar_open(out, gbnf.text, gbnf.length, err);
     fal_string_release(&gbnf);
+    /* A grammar that was made of a schema is well formed: all that it can be refused for is beginning with itself. */
+    if (status == FAL_E_FORMAT && gbnf_is_made)
+        return fal_fail(err, FAL_E_FORMAT,
+                        "schema: a '$ref' leads back to itself with nothing between");
     return status;
 }
 

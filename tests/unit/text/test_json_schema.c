@@ -30,7 +30,7 @@ static const refusal refusals[] = {
     {"false",                                                                                                FAL_E_UNSUPPORTED, "'false' allows nothing"                      },
     {"{\"$ref\":\"#/$defs/a\"}",                                                                             FAL_E_FORMAT,      "'$ref' to '#/$defs/a', which is not there"   },
     {"{\"$ref\":\"https://x.org/a\"}",                                                                       FAL_E_UNSUPPORTED, "only '#' and '#/...'"                        },
-    {"{\"$ref\":\"#\"}",                                                                                     FAL_E_FORMAT,      "begins with itself"                          },
+    {"{\"$ref\":\"#\"}",                                                                                     FAL_E_FORMAT,      "leads back to itself"                        },
     {"{\"allOf\":[{\"$ref\":\"#\"}]}",                                                                       FAL_E_LIMIT,       "in circles"                                  },
     {"{\"type\":\"array\",\"uniqueItems\":true}",                                                            FAL_E_UNSUPPORTED, "'uniqueItems'"                               },
     {"{\"type\":\"array\",\"minItems\":3,\"maxItems\":2}",                                                   FAL_E_UNSUPPORTED,
