@@ -201,8 +201,8 @@ async function start() {
         if (isComparing) {
             if (!byId("panel").hidden) panel.toggle(false);
             if (!chat.conversation) chat.begin();
+            comparison.prompt.focus({ preventScroll: true }); // before what takes time: then the reader may be elsewhere
             await comparison.showResults();
-            comparison.prompt.focus({ preventScroll: true });
         } else if (id) {
             try {
                 if (id !== chat.conversation?.id) await chat.open(id);

@@ -561,7 +561,17 @@ test("keyboard", async () => {
 /* ---- comparison ---- */
 
 test("a blind comparison with votes", async () => {
+    /* Results that come late do not take the cursor from where it went since. */
+    await page.route("**/api/votes", async (route) => {
+        await new Promise((done) => setTimeout(done, 500));
+        await route.continue();
+    }, { times: 1 });
+    const late = page.waitForResponse("**/api/votes");
     await page.click("#open-compare");
+    await page.focus(".arm >> nth=0 >> [data-name=temperature]");
+    await late;
+    await page.waitForSelector(".results .none");
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.name), "temperature");
     await page.fill(".arm >> nth=0 >> [data-name=temperature]", "0");
     await page.fill(".arm >> nth=1 >> [data-name=temperature]", "1.5");
     await page.fill(".arm >> nth=1 >> [data-name=system]", "Be bold.");
