@@ -101,7 +101,8 @@ const fal_command fal_command_serve = {
         "beyond --parallel wait; beyond --queue they are refused (429). A client that leaves stops its answer.\n\n"
         "With --keys (or keys in the environment variable FALCONER_API_KEYS) clients show one, as Authorization: "
         "Bearer KEY or as X-Api-Key: KEY. The file holds a key a line; after # comes a comment. Web pages of other origins "
-        "are refused unless --cors names them.\n\n"
+        "are refused unless --cors names them. Without keys it answers under addresses, localhost and the names of "
+        "--allow-host only, since a page could let any other name point to it.\n\n"
         "GET /health tells whether it computes, GET /ready whether it takes requests, GET /metrics has numbers for "
         "Prometheus. SIGTERM and Ctrl-C end it when what runs has ended, a second one at once; SIGHUP reads the keys "
         "again. With --verbose each request is a line on stderr, without anything that a user wrote.",

@@ -15,6 +15,8 @@ static const fal_option network_rows[] = {
     FAL_ROW(FILE, "keys", 0, AT(keys), "FILE", "keys of clients; SIGHUP: read them again"),
     FAL_ROW(LIST, "cors", 0, AT(origins), "ORIGIN",
             "pages that may use it; *: all; may be repeated"),
+    FAL_ROW(LIST, "allow-host", 0, AT(hosts), "NAME",
+            "a name it has when keyless; *: any; may be repeated"),
     {0}};
 
 static const fal_option work_rows[] = {

@@ -14,7 +14,7 @@ typedef struct fal_serve_options {
     /* network */
     const char *host, *socket, *keys, *certificate, *key;
     int port;
-    fal_texts origins;
+    fal_texts origins, hosts;
     /* work */
     int n_parallel, n_waiting, n_seconds;
     const char *cache_size, *cache_folder, *disk_size, *store;

@@ -174,6 +174,7 @@ static fal_status open_server(fal_serving *s, fal_error *err) {
                             .idle_seconds = o->idle_seconds,
                             .body_seconds = o->body_seconds}},
         .origins = o->origins.count ? o->origins.items : NULL,
+        .hosts = o->hosts.count ? o->hosts.items : NULL,
         .keys_file = o->keys,
         .keys_text = o->keys ? NULL : getenv("FALCONER_API_KEYS"),
         .max_seconds = o->n_seconds,

@@ -13,6 +13,14 @@ fal_status fal_cors_check(const fal_cors *cors, fal_error *err) {
             return fal_fail(err, FAL_E_ARGUMENT,
                             "origin '%.300s': neither * nor like https://example.org:8443", origin);
     }
+    for (size_t i = 0; cors->hosts && cors->hosts[i]; i++) {
+        const char *host = cors->hosts[i];
+        if (strcmp(host, "*") == 0) continue;
+        if (!host[0] || strpbrk(host, ":/?#@*[] \t\r\n") || strlen(host) > 253)
+            return fal_fail(err, FAL_E_ARGUMENT,
+                            "host '%.300s': neither * nor a name alone, like chat.example.org",
+                            host);
+    }
     return FAL_OK;
 }
 
@@ -22,19 +30,27 @@ static bool is_own(const fal_exchange *x, const char *origin) {
     return host && named && strcasecmp(named + 3, host) == 0;
 }
 
-/* An address, localhost or a name without a dot, with or without a port: no name that somebody elsewhere could point here. */
-static bool is_local_name(const char *host) {
-    size_t length = strcspn(host, ":");
+/* Whether a Host is `name`, with or without a port. */
+static bool is_called(const char *host, const char *name) {
+    size_t length = strlen(name);
+    if (strcasecmp(host, name) == 0) return true;
+    return strncasecmp(host, name, length) == 0 && host[length] == ':'
+           && strspn(host + length + 1, "0123456789") == strlen(host + length + 1);
+}
+
+/* An address or localhost, with or without a port. */
+static bool is_fixed_name(const char *host) {
     static const char local[] = "localhost";
-    size_t n = sizeof local - 1;
-    if (host[0] == '[' || strspn(host, "0123456789.") == length || !memchr(host, '.', length))
-        return true;
+    size_t length = strcspn(host, ":"), n = sizeof local - 1;
+    if (host[0] == '[' || strspn(host, "0123456789.") == length) return true;
     return length >= n && strncasecmp(host + length - n, local, n) == 0
            && (length == n || host[length - n - 1] == '.');
 }
 
 static bool is_known_name(const fal_cors *cors, const char *host) {
-    if (is_local_name(host)) return true;
+    if (is_fixed_name(host) || (cors->host && is_called(host, cors->host))) return true;
+    for (size_t i = 0; cors->hosts && cors->hosts[i]; i++)
+        if (strcmp(cors->hosts[i], "*") == 0 || is_called(host, cors->hosts[i])) return true;
     for (size_t i = 0; cors->origins && cors->origins[i]; i++) {
         const char *named = strstr(cors->origins[i], "://");
         if (named && strcasecmp(named + 3, host) == 0) return true;
@@ -42,20 +58,22 @@ static bool is_known_name(const fal_cors *cors, const char *host) {
     return false;
 }
 
-bool fal_cors_allows(const fal_cors *cors, fal_exchange *x) {
+const char *fal_cors_refuse(const fal_cors *cors, fal_exchange *x) {
     const char *origin = fal_exchange_header(x, "Origin");
     const char *host = fal_exchange_header(x, "Host");
-    if (cors->is_local && host && !is_known_name(cors, host)) return false;
-    if (!origin || is_own(x, origin)) return true;
+    if (cors->checks_names && host && !is_known_name(cors, host))
+        return "without keys the server answers under an address, localhost and the names of "
+               "--allow-host only";
+    if (!origin || is_own(x, origin)) return NULL;
     for (size_t i = 0; cors->origins && cors->origins[i]; i++) {
         bool is_any = strcmp(cors->origins[i], "*") == 0;
         if (!is_any && strcasecmp(cors->origins[i], origin) != 0) continue;
         fal_exchange_set_header(x, "Access-Control-Allow-Origin", is_any ? "*" : origin);
         fal_exchange_set_header(x, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
         if (!is_any) fal_exchange_set_header(x, "Vary", "Origin");
-        return true;
+        return NULL;
     }
-    return false;
+    return "pages of this origin may not use the server; see --cors";
 }
 
 /* What stands in a header of a request may go into one of the answer. */

@@ -152,10 +152,9 @@ static void check_body(fal_exchange *x, const fal_http_limits *limits) {
 static void begin(void *user, fal_exchange *x) {
     fal_server *server = user;
     const char *method = fal_exchange_method(x);
-    if (!fal_cors_allows(&server->cors, x)) {
-        fal_exchange_fail_with(
-            x, 403, FAL_E_ARGUMENT,
-            "pages of this origin, or under this name, may not use the server; see --cors");
+    const char *refusal = fal_cors_refuse(&server->cors, x);
+    if (refusal) {
+        fal_exchange_fail_with(x, 403, FAL_E_ARGUMENT, refusal);
         return;
     }
     if (strcmp(method, "OPTIONS") == 0 && find_route(x, NULL)) {

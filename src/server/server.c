@@ -116,10 +116,10 @@ fal_status fal_server_open(fal_server **out, const fal_server_options *o, fal_er
     fal_server *server = fal_alloc(1, sizeof *server);
     if (!server) return fal_fail_memory(err, sizeof *server);
     pthread_mutex_init(&server->keys_lock, NULL);
-    server->cors.origins = o->origins;
-    server->cors.is_local = !o->http.socket_path && !o->keys_file && !o->keys_text
-                            && fal_http_is_loopback(o->http.host);
-    server->store = o->store;
+    server->cors = (fal_cors){.origins = o->origins,
+                              .checks_names = !o->keys_file && !o->keys_text,
+                              .host = o->http.host,
+                              .hosts = o->hosts};
     server->max_seconds = o->max_seconds;
     server->log = o->log;
     server->started = (int64_t)time(NULL);

@@ -26,6 +26,8 @@ typedef struct fal_server_options {
     fal_http_options http; /* calls and user are the server's own */
     /* NULL-terminated, borrowed: pages of these may use the server (cors.h). */
     const char *const *origins;
+    /* The same: names that it answers under when it asks for no key (cors.h). */
+    const char *const *hosts;
     /* Where keys are (keys.h): a file, or text. Neither: everybody who reaches the server may use it. */
     const char *keys_file, *keys_text;
     double max_seconds; /* of an answer, for handlers; 0: no bound */
@@ -40,7 +42,7 @@ typedef struct fal_server_options {
 /* Listens and serves from here on.
  *
  *   out    owned by the caller; NULL on failure
- *   Fails: as fal_http_open, fal_keys_open; ARGUMENT (an origin, two models with one id); NOT_FOUND, IO (the keys). */
+ *   Fails: as fal_http_open, fal_keys_open; ARGUMENT (an origin, a host, two models with one id); NOT_FOUND, IO (the keys). */
 fal_status fal_server_open(fal_server **out, const fal_server_options *o, fal_error *err);
 int fal_server_port(const fal_server *server);
 /* Takes no requests from here on, what runs goes on; returns at once. */

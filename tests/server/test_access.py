@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who may use it: keys, origins of web pages, TLS, Unix sockets."""
+"""Who may use it: keys, origins of web pages, names of the server, TLS, Unix sockets."""
 import http.client
 import os
 import pathlib
@@ -71,21 +71,41 @@ def test_origins():
         check(server.ask("GET", "/health", headers={"Origin": f"http://127.0.0.1:{server.port}"})[0] == 200, "the own page")
         got = server.ask("OPTIONS", "/health", headers={"Origin": ours, **asked, "Access-Control-Request-Headers": "a\"b"})
         check(got[0] == 204 and not got[1]["Access-Control-Allow-Headers"], got[1])
-        for host, code in (("localhost", 200), ("a.localhost:99", 200), ("[::1]:80", 200), ("10.0.0.7", 200),
-                           ("chat.example.org", 200), ("desk", 200), ("evil.example.com", 403), ("evil.example.com:80", 403),
-                           ("127.0.0.1.evil.example.com", 403), ("not.alocalhost", 403), ("localhost.evil.com", 403)):
-            got = server.ask("GET", "/health", headers={"Host": host, "Origin": "http://" + host} if code == 403 else
-                             {"Host": host})[0]
-            check(got == code, "called", host, got)
-    with serving("--host", "0.0.0.0") as server:
-        check(server.ask("GET", "/health", headers={"Host": "a.b.example.com"})[0] == 200, "a public server has any name")
-        check("everybody who reaches 0.0.0.0" in server.said(), "no warning")
     with serving("--cors", "*") as server:
         got = server.ask("GET", "/health", headers={"Origin": other})
         check(got[0] == 200 and got[1]["Access-Control-Allow-Origin"] == "*", got[1])
     done = subprocess.run([FALCONER, "serve", "--port", "0", "--no-store", "--cors", "example.org"], capture_output=True,
                           text=True, timeout=PATIENCE)
     check(done.returncode == 2 and "example.org" in done.stderr, done)
+
+
+def test_names():
+    """A page can let a name point to any address that its visitor reaches; without keys only known names are answered."""
+    everywhere = {"localhost": 200, "a.localhost:99": 200, "[::1]:80": 200, "127.0.0.1": 200, "10.0.0.7:80": 200,
+                  "evil.example.com": 403, "evil.example.com:80": 403, "127.0.0.1.evil.example.com": 403, "desk": 403,
+                  "not.alocalhost": 403, "localhost.evil.com": 403}
+
+    def check_names(server, wanted):
+        for host, code in wanted.items():
+            for more in ({}, {"Origin": "http://" + host}):
+                got = server.ask("GET", "/health", headers={"Host": host, **more})
+                check(got[0] == code, "called", host, more, got)
+                check(code == 200 or b"--allow-host" in got[2], got)
+
+    with serving("--cors", "https://chat.example.org") as server:
+        check_names(server, {**everywhere, "chat.example.org": 200})
+    with serving("--host", "0.0.0.0", "--allow-host", "desk", "--allow-host", "Chat.example.org") as server:
+        check_names(server, {**everywhere, "desk": 200, "desk:8080": 200, "chat.example.org:1": 200, "chat.example.org": 200,
+                             "chat.example.org.evil.com": 403, "desk:a.evil.com": 403, "desks": 403})
+        check("everybody who reaches 0.0.0.0" in server.said(), "no warning")
+    with serving("--allow-host", "*") as server:
+        check(server.ask("GET", "/health", headers={"Host": "a.b.example.com"})[0] == 200, "any name")
+    with serving(environment={"FALCONER_API_KEYS": "a-secret-of-8"}) as server:
+        check(server.ask("GET", "/health", headers={"Host": "a.b.example.com"})[0] == 200, "what no page knows is a key")
+    for wrong in ("", "http://desk", "desk:80", "*.example.org"):
+        done = subprocess.run([FALCONER, "serve", "--port", "0", "--no-store", "--allow-host", wrong], capture_output=True,
+                              text=True, timeout=PATIENCE)
+        check(done.returncode == 2 and "host" in done.stderr, wrong, done)
 
 
 def test_tls():
@@ -106,7 +126,7 @@ def test_tls():
                     check(connection.getresponse().read().startswith(b'{"status":"ok"'), "no health over TLS")
                 connection.close()
             with server.dial() as s:  # not TLS
-                s.sendall(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n")
+                s.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 check(b"200" not in hear(s), "TLS is not asked for")
             with server.dial() as s:  # half a handshake, then nothing
                 s.sendall(b"\x16\x03\x01\x02\x00\x01")
@@ -132,7 +152,7 @@ def test_unix_socket():
             s = socket.socket(socket.AF_UNIX)
             s.settimeout(PATIENCE)
             s.connect(path)
-            s.sendall(b"GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            s.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             check(b"200 OK" in hear(s), "no answer")
             s.close()
             try:
@@ -150,4 +170,4 @@ def test_unix_socket():
         check(pathlib.Path(path).read_text() == "precious", "a file was removed")
 
 
-run([test_keys, test_origins, test_tls, test_unix_socket])
+run([test_keys, test_origins, test_names, test_tls, test_unix_socket])

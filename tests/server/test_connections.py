@@ -9,7 +9,7 @@ import time
 
 from serving import check, hear, is_closed, run, serving, skip, wait_until
 
-REQUEST = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
+REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 IDLE = 2000
 
 
@@ -33,7 +33,7 @@ def test_thousands_of_idle_connections():
             if i % 4 == 2:
                 s.sendall(REQUEST)  # kept alive afterwards
             if i % 4 == 3:
-                s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                           b"Content-Length: 10000\r\n\r\n{")
             idle.append(s)
         wait_until(lambda: server.metric("falconer_http_connections") > IDLE)
@@ -78,7 +78,7 @@ def test_silence_is_cut():
         half.sendall(b"GET /health HTTP/1.1\r\nHo")
         kept.sendall(REQUEST)
         hear(kept, b"}\n")
-        body.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        body.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                      b"Content-Length: 1000\r\n\r\n{")
         for s in (silent, half, kept, body):
             check(is_closed(s, 10), "a silent client is kept")
@@ -90,7 +90,7 @@ def test_dripping_is_cut():
     with serving("--idle-time", 2, "--body-time", 2) as server:
         header, body = server.dial(), server.dial()
         header.sendall(b"GET /health HTTP/1.1\r\nX: ")
-        body.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        body.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                      b"Content-Length: 1000\r\n\r\n")
         started = time.monotonic()
         is_cut = set()
@@ -116,7 +116,7 @@ def test_waiting_requests_keep_no_bodies():
         waiting = []
         for _ in range(16):
             s = server.dial()
-            s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+            s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                       b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
             waiting.append(s)
         wait_until(lambda: server.metric("falconer_jobs_started_total") == 16)
@@ -135,7 +135,7 @@ def test_half_open():
         for i in range(200):
             s = server.dial()
             s.sendall((b"", b"GET /health HTTP/1.1\r\nHo", REQUEST, REQUEST * 50,
-                       b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\nab")[i % 5])
+                       b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nab")[i % 5])
             if i % 3 == 0:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             elif i % 3 == 1:
@@ -156,7 +156,7 @@ def test_slow_readers_hold_nobody_up():
             s = socket.socket()
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             s.connect(("127.0.0.1", server.port))
-            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n" * 400)
+            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400)
             slow.append(s)
         for _ in range(20):
             check(server.ask("GET", "/health")[0] == 200)
@@ -166,7 +166,7 @@ def test_slow_readers_hold_nobody_up():
 
 def test_big_bodies():
     """Refused before they are read where the client asks or the body is very long; else read, thrown away, answered."""
-    head = b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with serving("--max-body", "100K") as server:
         for n, more in ((200_000, b""), (200_000, b"Expect: 100-continue\r\n"), (10 ** 12, b"")):
             with server.dial() as s:

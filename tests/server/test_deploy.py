@@ -37,6 +37,9 @@ def check_contract(server):
     check(server.ask("GET", "/health")[0] == 200, "no health")
     code, _, body = server.ask("POST", "/", {"inputs": "The", "parameters": {"max_new_tokens": 3}})
     check(code == 200 and isinstance(json.loads(body)[0]["generated_text"], str), body)
+    # The platform calls it by a name of its own.
+    code = server.ask("GET", "/health", headers={"Host": "x1.eu-west-1.aws.endpoints.huggingface.cloud"})[0]
+    check(code == 200, "called by the platform's name", code)
     # The shell is gone: a container's SIGTERM reaches the server, which ends in order.
     server.stop(signal.SIGTERM)
 

@@ -37,18 +37,18 @@ def test_codes():
 def test_malformed():
     """The library refuses these by itself; none may harm what comes after."""
     with serving() as server:
-        for raw in (b"\r\n\r\n", b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"GET /health HTTP/9.9\r\nHost: h\r\n\r\n",
+        for raw in (b"\r\n\r\n", b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"GET /health HTTP/9.9\r\nHost: localhost\r\n\r\n",
                     b"GET /health HTTP/1.1\r\n\r\n",  # no host
                     b"GET /health HTTP/1.1\r\nHost h\r\n\r\n",
                     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),  # a client of TLS
-                    b"GET /" + b"a" * 200000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
-                    b"GET /health HTTP/1.1\r\nHost: h\r\nX: " + b"b" * 200000 + b"\r\n\r\n",
-                    b"GET /health HTTP/1.1\r\nHost: h\r\n" + b"".join(b"X%d: y\r\n" % i for i in range(20000)) + b"\r\n",
-                    b"POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: many\r\n\r\n",
-                    b"POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: -5\r\n\r\n",
-                    b"POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999999\r\n\r\n",
-                    b"POST /metrics HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nxx\r\n0\r\n\r\n",
-                    b"POST /metrics HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+                    b"GET /" + b"a" * 200000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                    b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"b" * 200000 + b"\r\n\r\n",
+                    b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X%d: y\r\n" % i for i in range(20000)) + b"\r\n",
+                    b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: many\r\n\r\n",
+                    b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+                    b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+                    b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nxx\r\n0\r\n\r\n",
+                    b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
                     bytes(range(256)) * 200, b"\0" * 70000):
             with server.dial() as s:
                 try:
@@ -64,14 +64,14 @@ def test_malformed():
 
 def test_two_lengths_are_no_two_requests():
     """A request that says its length twice, differently, must not let a second one in behind a proxy."""
-    inner = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
+    inner = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with serving() as server:
         for lengths in (b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n" % (5 + len(inner)),
                         b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n" % (5 + len(inner)),
                         b"Content-Length: 5\r\nContent-Length: %d\r\n" % (5 + len(inner)),
                         b"Transfer-Encoding: chunked\r\ntransfer-encoding: identity\r\n"):
             for method in (b"POST", b"GET"):
-                heard = exchange(server, method + b" /health HTTP/1.1\r\nHost: h\r\n" + lengths +
+                heard = exchange(server, method + b" /health HTTP/1.1\r\nHost: localhost\r\n" + lengths +
                                  b"\r\n0\r\n\r\n" + inner)
                 check(heard.startswith(b"HTTP/1.1 400") and heard.count(b"HTTP/1.1") == 1, lengths, heard)
 
@@ -79,8 +79,8 @@ def test_two_lengths_are_no_two_requests():
 def test_pipelined():
     with serving() as server:
         with server.dial() as s:
-            s.sendall(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n" * 20 +
-                      b"GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            s.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20 +
+                      b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             check(hear(s).count(b"HTTP/1.1 200 OK") == 21, "not all were answered")
 
 
