@@ -286,6 +286,7 @@ static void start_jobs(fal_answers *a) {
         options.n_prompt = asked->tokens.count;
         options.on_event = on_event;
         options.user = a;
+        options.keyholder = fal_exchange_keyholder(a->x);
         options.max_seconds = fal_server_max_seconds(a->server);
         fal_status status = fal_job_start(&asked->job, a->model->engine, &options, &why);
         if (status == FAL_E_BUSY && a->n_started > a->n_done) return;

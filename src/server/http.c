@@ -54,6 +54,14 @@ const void *fal_exchange_route(const fal_exchange *x) {
     return x->route;
 }
 
+void fal_exchange_set_keyholder(fal_exchange *x, uint64_t keyholder) {
+    x->keyholder = keyholder;
+}
+
+uint64_t fal_exchange_keyholder(const fal_exchange *x) {
+    return x->keyholder;
+}
+
 int64_t fal_exchange_announced(const fal_exchange *x) {
     return x->announced;
 }

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct fal_exchange fal_exchange;
 
@@ -28,6 +29,8 @@ const char *fal_exchange_body(const fal_exchange *x, size_t *length);
 fal_status fal_exchange_json(const fal_exchange *x, json_t **out, fal_error *err);
 /* Which request this is, in the log and in the header x-request-id. */
 const char *fal_exchange_id(const fal_exchange *x);
+/* Whose key it shows, as a number (keys.h); 0: none is asked for. */
+uint64_t fal_exchange_keyholder(const fal_exchange *x);
 /* Seconds since its headers were there. */
 double fal_exchange_age(const fal_exchange *x);
 /* The client has left, or the server stops: whatever is written now reaches nobody. */

@@ -69,6 +69,8 @@ void *fal_exchange_user(const fal_exchange *x);
 /* The route's part of the exchange, for the router: what it stored there; NULL at first. */
 void fal_exchange_set_route(fal_exchange *x, const void *route);
 const void *fal_exchange_route(const fal_exchange *x);
+/* Notes whose key the request shows. */
+void fal_exchange_set_keyholder(fal_exchange *x, uint64_t keyholder);
 /* Remembers a named part of the path; both are copied. Fails silently where memory is short: the segment is "". */
 void fal_exchange_add_segment(fal_exchange *x, const char *name, size_t name_length,
                               const char *text, size_t length);

@@ -38,6 +38,7 @@ struct fal_exchange {
     const char *method, *path; /* the library's */
     double begun;              /* fal_seconds, when the headers were there */
     const void *route;
+    uint64_t keyholder;
     fal_pairs segments, headers;
     /* receiving */
     fal_string_builder body;

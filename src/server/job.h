@@ -30,6 +30,9 @@ typedef struct fal_job_options {
     bool wants_no_answer;                /* only what the prompt tells; no answer is drawn */
     bool
         truncate; /* a prompt too long loses its beginning, so that an answer has room; else it is refused */
+    /* For whom it is computed: what was computed for one keyholder serves no other, so that nobody learns from it what
+     * somebody else asked. 0: nobody in particular */
+    uint64_t keyholder;
     double max_seconds; /* from start to the end; then it fails (CANCELLED). 0: no bound */
     /* Called on the computing thread when events begin to wait; must only wake somebody. It may come before fal_job_start
      * has returned (*out is set already), and never after fal_job_release has. NULL: the consumer asks. */

@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/digest.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -15,8 +17,13 @@ typedef struct key_digest {
     char hex[FAL_SHA256_HEX];
 } key_digest;
 
+typedef struct known_key {
+    key_digest digest;
+    uint64_t keyholder;
+} known_key;
+
 struct fal_keys {
-    key_digest *items;
+    known_key *items;
     size_t count, capacity;
 };
 
@@ -28,6 +35,16 @@ static key_digest digest_of(const char *key, size_t length) {
     return digest;
 }
 
+/* Stands in names of files, so it is a digest of its own and no part of the one that admits. */
+static uint64_t keyholder_of(const key_digest *digest) {
+    char words[FAL_SHA256_HEX + 16];
+    int length = snprintf(words, sizeof words, "keyholder %s", digest->hex);
+    key_digest own = digest_of(words, (size_t)length);
+    own.hex[16] = '\0';
+    uint64_t number = strtoull(own.hex, NULL, 16);
+    return number ? number : 1;
+}
+
 static fal_status add_key(fal_keys *keys, const char *key, size_t length, int line,
                           const char *name, fal_error *err) {
     if (length < SHORTEST_KEY || length > LONGEST_KEY)
@@ -35,7 +52,9 @@ static fal_status add_key(fal_keys *keys, const char *key, size_t length, int li
                         name, line, length, SHORTEST_KEY, LONGEST_KEY);
     if (!fal_grow((void **)&keys->items, &keys->capacity, keys->count + 1, sizeof *keys->items))
         return fal_fail_memory(err, sizeof *keys->items);
-    keys->items[keys->count++] = digest_of(key, length);
+    known_key *known = &keys->items[keys->count++];
+    known->digest = digest_of(key, length);
+    known->keyholder = keyholder_of(&known->digest);
     return FAL_OK;
 }
 
@@ -75,14 +94,16 @@ size_t fal_keys_count(const fal_keys *keys) {
 }
 
 /* Digests are compared, so nothing that takes longer or shorter tells how much of a key is right. */
-bool fal_keys_hold(const fal_keys *keys, const char *key) {
+bool fal_keys_find(const fal_keys *keys, const char *key, uint64_t *keyholder) {
     key_digest shown = digest_of(key, strlen(key));
-    unsigned found = 0;
+    *keyholder = 0;
     for (size_t i = 0; i < keys->count; i++) {
         unsigned difference = 0;
         for (size_t b = 0; b < sizeof shown.hex; b++)
-            difference |= (unsigned)(shown.hex[b] ^ keys->items[i].hex[b]) & 0xffu;
-        found |= difference == 0;
+            difference |= (unsigned)(shown.hex[b] ^ keys->items[i].digest.hex[b]) & 0xffu;
+        uint64_t is_same = difference == 0;
+        /* A key that stands twice is one keyholder, so no bit is added to another's. */
+        *keyholder |= (0 - is_same) & keys->items[i].keyholder;
     }
-    return found != 0;
+    return *keyholder != 0;
 }

@@ -5,6 +5,7 @@
 #include "base/fail.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct fal_keys fal_keys;
 
@@ -17,7 +18,9 @@ fal_status fal_keys_open(fal_keys **out, const char *text, const char *name, fal
 void fal_keys_close(fal_keys *keys);
 size_t fal_keys_count(const fal_keys *keys);
 
-/* Whether key is one of them. Takes as long for any key of its length. */
-bool fal_keys_hold(const fal_keys *keys, const char *key);
+/* Whether key is one of them. Takes as long for any key of its length.
+ *
+ *   keyholder  a number that stands for the key in every process, and tells nothing of it; never 0, and 0 if it is none */
+bool fal_keys_find(const fal_keys *keys, const char *key, uint64_t *keyholder);
 
 #endif

@@ -39,7 +39,7 @@ void fal_places_close(fal_places *p) {
     if (!p) return;
     for (int i = 0; p->items && i < p->how.n_places; i++) {
         fal_session *session = p->items[i].session;
-        if (session && p->how.shelf) fal_shelf_keep(p->how.shelf, session);
+        if (session && p->how.shelf) fal_shelf_keep(p->how.shelf, p->items[i].keyholder, session);
         fal_session_close(session);
     }
     fal_free(p->items);
@@ -70,50 +70,50 @@ typedef struct source {
     bool is_from_disk;
 } source;
 
-static size_t same_tokens(const fal_place *place, const int32_t *tokens, size_t count) {
-    if (!place->session) return 0;
+static size_t same_tokens(const fal_place *place, const fal_beginning *wanted) {
+    if (!place->session || place->keyholder != wanted->keyholder) return 0;
     size_t n = fal_session_count(place->session);
-    return fal_same_beginning(fal_session_tokens(place->session), tokens, n < count ? n : count);
+    return fal_same_beginning(fal_session_tokens(place->session), wanted->tokens,
+                              n < wanted->count ? n : wanted->count);
 }
 
 /* self: counts before others that share as much, because nothing is to be copied. */
 static source find_source(fal_places *p, const fal_place *self, const void *group,
-                          const int32_t *tokens, size_t count) {
+                          const fal_beginning *wanted) {
     source best = {0};
     if (self && self->session) {
-        size_t n = same_tokens(self, tokens, count);
+        size_t n = same_tokens(self, wanted);
         best = (source){.session = self->session, .n_same = n, .is_from_disk = self->is_from_disk};
     }
     for (int i = 0; i < p->how.n_places; i++) {
         const fal_place *place = &p->items[i];
         if (!p->how.shelf && place->group != group) continue;
-        size_t n = same_tokens(place, tokens, count);
+        size_t n = same_tokens(place, wanted);
         if (n > best.n_same)
             best = (source){
                 .session = place->session, .n_same = n, .is_from_disk = place->is_from_disk};
     }
     if (p->how.shelf) {
         source shelf;
-        shelf.session =
-            fal_shelf_find(p->how.shelf, tokens, count, &shelf.n_same, &shelf.is_from_disk);
+        shelf.session = fal_shelf_find(p->how.shelf, wanted, &shelf.n_same, &shelf.is_from_disk);
         if (shelf.session && shelf.n_same > best.n_same) best = shelf;
     }
     return best;
 }
 
-size_t fal_places_n_known(fal_places *p, const int32_t *tokens, size_t count) {
-    return find_source(p, NULL, NULL, tokens, count).n_same;
+size_t fal_places_n_known(fal_places *p, const fal_beginning *wanted) {
+    return find_source(p, NULL, NULL, wanted).n_same;
 }
 
 /* ---- which place ---- */
 
-/* The idle place all of whose timeline is the longest beginning of tokens that there is; NULL: none. */
-static fal_place *find_continued(fal_places *p, const int32_t *tokens, size_t count) {
+/* The idle place all of whose timeline is the longest beginning of what is wanted that there is; NULL: none. */
+static fal_place *find_continued(fal_places *p, const fal_beginning *wanted) {
     fal_place *best = NULL;
     size_t n_best = 0;
     for (int i = 0; i < p->how.n_places; i++) {
         fal_place *place = &p->items[i];
-        size_t n = place->holder ? 0 : same_tokens(place, tokens, count);
+        size_t n = place->holder ? 0 : same_tokens(place, wanted);
         if (n <= n_best || n < fal_session_count(place->session)) continue;
         n_best = n;
         best = place;
@@ -141,10 +141,10 @@ static fal_place *find_longest_idle(fal_places *p) {
     return best;
 }
 
-static fal_status choose_place(fal_place **out, fal_places *p, const int32_t *tokens, size_t count,
+static fal_status choose_place(fal_place **out, fal_places *p, const fal_beginning *wanted,
                                fal_error *err) {
     fal_status status = FAL_OK;
-    *out = find_continued(p, tokens, count);
+    *out = find_continued(p, wanted);
     if (!*out) *out = find_empty(p, true);
     if (!*out) {
         *out = find_empty(p, false);
@@ -153,16 +153,16 @@ static fal_status choose_place(fal_place **out, fal_places *p, const int32_t *to
     }
     if (*out) return FAL_OK;
     *out = find_longest_idle(p);
-    if (*out && p->how.shelf) fal_shelf_keep(p->how.shelf, (*out)->session);
+    if (*out && p->how.shelf) fal_shelf_keep(p->how.shelf, (*out)->keyholder, (*out)->session);
     return *out ? FAL_OK : status;
 }
 
 fal_status fal_places_take(fal_place **place, fal_places *p, const fal_place_request *request,
                            fal_error *err) {
-    FAL_TRY(choose_place(place, p, request->tokens, request->most, err));
+    FAL_TRY(choose_place(place, p, &request->wanted, err));
     if (!*place) return FAL_OK;
     fal_session *session = (*place)->session;
-    source from = find_source(p, *place, request->group, request->tokens, request->most);
+    source from = find_source(p, *place, request->group, &request->wanted);
     if (from.session == session) {
         fal_session_rewind(session, from.n_same);
     } else {
@@ -172,6 +172,7 @@ fal_status fal_places_take(fal_place **place, fal_places *p, const fal_place_req
     (*place)->is_from_disk = from.is_from_disk && from.n_same > 0;
     (*place)->holder = request->holder;
     (*place)->group = request->group;
+    (*place)->keyholder = request->wanted.keyholder;
     p->n_idle--;
     return FAL_OK;
 }

@@ -13,6 +13,7 @@ struct fal_place {
     fal_session *session; /* NULL: not opened yet */
     void *holder;         /* NULL: idle */
     const void *group;    /* the last holder's */
+    uint64_t keyholder;   /* for whom its timeline was computed */
     double used_at;       /* when it was last given back */
     bool is_from_disk;    /* its beginning was read from a folder */
 };
@@ -37,18 +38,17 @@ int fal_places_count(const fal_places *p);
 fal_place *fal_places_at(fal_places *p, int i);
 int fal_places_n_idle(const fal_places *p);
 
-/* The longest beginning of tokens that some timeline in memory has. */
-size_t fal_places_n_known(fal_places *p, const int32_t *tokens, size_t count);
+/* How much of it some timeline in memory has. */
+size_t fal_places_n_known(fal_places *p, const fal_beginning *wanted);
 
 /* What somebody needs a place for. */
 typedef struct fal_place_request {
     void *holder;
     const void *group;
-    const int32_t *tokens;
-    size_t most; /* tokens that may be reused; what follows is to be computed */
+    fal_beginning wanted; /* what may be reused; what follows is to be computed */
 } fal_place_request;
 
-/* Takes an idle place, and makes its timeline the longest beginning of the tokens that any timeline in memory has.
+/* Takes an idle place, and makes its timeline as much of what is wanted as any timeline in memory has.
  *
  *   place   NULL: none is idle
  *   Fails: MEMORY (no place was opened yet that is idle, and none can be). */

@@ -114,8 +114,9 @@ static size_t most_reused(const fal_engine *e, const fal_job_answer *a) {
 static bool must_fetch(fal_engine *e, fal_job *job) {
     size_t most = most_reused(e, &job->answers[0]);
     if (!e->shelf || job->is_prompt_done || most == 0) return false;
-    size_t n_known = fal_places_n_known(e->places, job->prompt, most);
-    job->is_fetching = fal_shelf_fetch(e->shelf, job->prompt, most, n_known, !job->has_fetched);
+    const fal_beginning wanted = {job->how.keyholder, job->prompt, most};
+    size_t n_known = fal_places_n_known(e->places, &wanted);
+    job->is_fetching = fal_shelf_fetch(e->shelf, &wanted, n_known, !job->has_fetched);
     job->has_fetched = true;
     return job->is_fetching;
 }
@@ -143,7 +144,10 @@ static fal_status take_place(fal_engine *e, fal_job_answer *a, fal_place **place
     *place = NULL;
     FAL_TRY(open_answer(e, a, err));
     const fal_place_request request = {
-        .holder = a, .group = a->job, .tokens = a->feed, .most = most_reused(e, a)};
+        .holder = a,
+        .group = a->job,
+        .wanted = {a->job->how.keyholder, a->feed, most_reused(e, a)}
+    };
     fal_status status = fal_places_take(place, e->places, &request, err);
     /* Memory for one place more may come when others are over. */
     bool others_run = n_held(e) > 0;

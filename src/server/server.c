@@ -50,16 +50,18 @@ fal_status fal_server_reload_keys(fal_server *server, fal_error *err) {
     return FAL_OK;
 }
 
-bool fal_server_admits(fal_server *server, const fal_exchange *x) {
+bool fal_server_admits(fal_server *server, fal_exchange *x) {
     static const char scheme[] = "Bearer ";
+    uint64_t keyholder = 0;
     const char *shown = fal_exchange_header(x, "Authorization");
     if (shown && strncasecmp(shown, scheme, sizeof scheme - 1) == 0)
         shown += sizeof scheme - 1;
     else
         shown = fal_exchange_header(x, "X-Api-Key");
     pthread_mutex_lock(&server->keys_lock);
-    bool is_admitted = !server->keys || (shown && fal_keys_hold(server->keys, shown));
+    bool is_admitted = !server->keys || (shown && fal_keys_find(server->keys, shown, &keyholder));
     pthread_mutex_unlock(&server->keys_lock);
+    fal_exchange_set_keyholder(x, keyholder);
     return is_admitted;
 }
 

@@ -25,8 +25,8 @@ struct fal_server {
     fal_keys *keys; /* under the lock; NULL: none are wanted */
 };
 
-/* Whether the request shows a key that is wanted, or none is wanted. */
-bool fal_server_admits(fal_server *server, const fal_exchange *x);
+/* Whether the request shows a key that is wanted, or none is wanted. Notes whose key it is (fal_exchange_keyholder). */
+bool fal_server_admits(fal_server *server, fal_exchange *x);
 
 /* Writes one event; without a sink nothing. */
 __attribute__((format(printf, 3, 4))) void fal_server_say(const fal_server *server,

@@ -14,11 +14,12 @@
 #include "server/shelf_disk.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
     FEWEST_TOKENS = 16, /* what is shorter is computed sooner than it is found */
-    NAME_SIZE = 48
+    NAME_SIZE = 64
 };
 
 static const char suffix[] = ".timeline";
@@ -28,6 +29,7 @@ static const double seconds_until_retry = 60;
 
 typedef struct kept {
     struct kept *next;
+    uint64_t keyholder;
     int32_t *tokens; /* [count] */
     size_t count;
     uint64_t bytes;       /* in memory */
@@ -62,8 +64,11 @@ size_t fal_same_beginning(const int32_t *a, const int32_t *b, size_t most) {
     return n;
 }
 
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
+/* How many tokens of what is wanted k has. */
+static size_t n_same(const kept *k, const fal_beginning *wanted) {
+    if (k->keyholder != wanted->keyholder) return 0;
+    return fal_same_beginning(k->tokens, wanted->tokens,
+                              k->count < wanted->count ? k->count : wanted->count);
 }
 
 static void say(const fal_shelf *s, const char *what, const fal_error *why) {
@@ -87,7 +92,7 @@ static fal_status open_session(const fal_shelf *s, size_t count, fal_session **o
     return fal_batch_session_open(out, s->how.batch, &o, err);
 }
 
-static kept *make_kept(fal_shelf *s, const int32_t *tokens, size_t count) {
+static kept *make_kept(fal_shelf *s, uint64_t keyholder, const int32_t *tokens, size_t count) {
     kept *k = fal_alloc(1, sizeof *k);
     if (!k) return NULL;
     k->tokens = fal_alloc(count, sizeof *k->tokens);
@@ -96,6 +101,7 @@ static kept *make_kept(fal_shelf *s, const int32_t *tokens, size_t count) {
         return NULL;
     }
     memcpy(k->tokens, tokens, count * sizeof *tokens);
+    k->keyholder = keyholder;
     k->count = count;
     k->bytes = bytes_of(s, count);
     k->task.owner = k;
@@ -153,13 +159,16 @@ static void forget(fal_shelf *s, kept *k) {
 
 /* ---- leaving ---- */
 
+/* Settings, tokens, and the keyholder if there is one. */
 static char *path_of(const fal_shelf *s, const kept *k) {
-    char name[NAME_SIZE];
+    char name[NAME_SIZE], keyholder[18] = "";
     uint64_t hash = s->settings;
     for (size_t i = 0; i < k->count; i++)
         hash = fal_hash_add(hash, (uint64_t)k->tokens[i]);
-    snprintf(name, sizeof name, "%016llx-%016llx%s", (unsigned long long)s->settings,
-             (unsigned long long)hash, suffix);
+    if (k->keyholder)
+        snprintf(keyholder, sizeof keyholder, "-%016llx", (unsigned long long)k->keyholder);
+    snprintf(name, sizeof name, "%016llx-%016llx%s%s", (unsigned long long)s->settings,
+             (unsigned long long)hash, keyholder, suffix);
     return fal_path_join(s->folder, name);
 }
 
@@ -189,10 +198,9 @@ static kept *least_used(const fal_shelf *s, bool in_memory) {
 
 /* Whether another one on disk begins with all of it. */
 static bool is_contained(const fal_shelf *s, const kept *in) {
+    const fal_beginning wanted = {in->keyholder, in->tokens, in->count};
     for (const kept *k = s->first; k; k = k->next) {
-        if (k != in && k->file_bytes > 0 && k->count >= in->count
-            && fal_same_beginning(k->tokens, in->tokens, in->count) == in->count)
-            return true;
+        if (k != in && k->file_bytes > 0 && n_same(k, &wanted) == in->count) return true;
     }
     return false;
 }
@@ -269,21 +277,21 @@ void fal_shelf_collect(fal_shelf *s) {
 /* ---- keep, find, fetch ---- */
 
 /* One that begins with all of these tokens and is in memory, or else one that is just these on disk; NULL: none. */
-static kept *find_all(fal_shelf *s, const int32_t *tokens, size_t count) {
+static kept *find_all(fal_shelf *s, const fal_beginning *wanted) {
     kept *on_disk = NULL;
     for (kept *k = s->first; k; k = k->next) {
-        if (k->count < count || fal_same_beginning(k->tokens, tokens, count) < count) continue;
+        if (n_same(k, wanted) < wanted->count) continue;
         if (k->session) return k;
-        if (k->count == count && !is_busy(k)) on_disk = k;
+        if (k->count == wanted->count && !is_busy(k)) on_disk = k;
     }
     return on_disk;
 }
 
 static void forget_contained(fal_shelf *s, const kept *in) {
+    const fal_beginning all = {in->keyholder, in->tokens, in->count};
     for (kept *k = s->first, *next; k; k = next) {
         next = k->next;
-        if (k == in || is_busy(k) || k->count > in->count) continue;
-        if (fal_same_beginning(k->tokens, in->tokens, k->count) == k->count) forget(s, k);
+        if (k != in && !is_busy(k) && n_same(k, &all) == k->count) forget(s, k);
     }
 }
 
@@ -298,18 +306,18 @@ static fal_session *copy_of(const fal_shelf *s, const fal_session *timeline) {
     return NULL;
 }
 
-void fal_shelf_keep(fal_shelf *s, const fal_session *timeline) {
-    size_t count = fal_session_count(timeline);
-    const int32_t *tokens = fal_session_tokens(timeline);
-    if (count < FEWEST_TOKENS || bytes_of(s, count) > s->how.memory_bytes) return;
-    kept *k = find_all(s, tokens, count);
+void fal_shelf_keep(fal_shelf *s, uint64_t keyholder, const fal_session *timeline) {
+    const fal_beginning all = {keyholder, fal_session_tokens(timeline),
+                               fal_session_count(timeline)};
+    if (all.count < FEWEST_TOKENS || bytes_of(s, all.count) > s->how.memory_bytes) return;
+    kept *k = find_all(s, &all);
     if (k && k->session) {
         k->used_at = fal_seconds();
         return;
     }
     fal_session *session = copy_of(s, timeline);
     if (session && !k) {
-        k = make_kept(s, tokens, count);
+        k = make_kept(s, keyholder, all.tokens, all.count);
         if (k) k->next = s->first, s->first = k;
     }
     if (!session || !k) {
@@ -321,14 +329,14 @@ void fal_shelf_keep(fal_shelf *s, const fal_session *timeline) {
     make_memory(s);
 }
 
-const fal_session *fal_shelf_find(fal_shelf *s, const int32_t *tokens, size_t count, size_t *n_same,
+const fal_session *fal_shelf_find(fal_shelf *s, const fal_beginning *wanted, size_t *n_found,
                                   bool *is_from_disk) {
     kept *best = NULL;
-    *n_same = 0;
+    *n_found = 0;
     for (kept *k = s->first; k; k = k->next) {
-        size_t n = k->session ? fal_same_beginning(k->tokens, tokens, smaller(k->count, count)) : 0;
-        if (n <= *n_same) continue;
-        *n_same = n;
+        size_t n = k->session ? n_same(k, wanted) : 0;
+        if (n <= *n_found) continue;
+        *n_found = n;
         best = k;
     }
     if (!best) return NULL;
@@ -346,14 +354,13 @@ static bool start_reading(fal_shelf *s, kept *k) {
     return true;
 }
 
-bool fal_shelf_fetch(fal_shelf *s, const int32_t *tokens, size_t count, size_t n_known,
-                     bool may_start) {
+bool fal_shelf_fetch(fal_shelf *s, const fal_beginning *wanted, size_t n_known, bool may_start) {
     kept *best = NULL;
     size_t n_best = n_known + FEWEST_TOKENS - 1;
     double now = fal_seconds();
     for (kept *k = s->first; s->disk && k; k = k->next) {
         bool is_out = k->session || k->readable_at > now;
-        size_t n = is_out ? 0 : fal_same_beginning(k->tokens, tokens, smaller(k->count, count));
+        size_t n = is_out ? 0 : n_same(k, wanted);
         if (n <= n_best) continue;
         n_best = n;
         best = k;
@@ -384,7 +391,8 @@ static uint64_t hash_settings(const fal_shelf *s) {
 }
 
 /* Takes path. Fails: MEMORY. */
-static fal_status find_file(fal_shelf *s, char *path, fal_session *sample, fal_error *err) {
+static fal_status find_file(fal_shelf *s, uint64_t keyholder, char *path, fal_session *sample,
+                            fal_error *err) {
     uint64_t bytes;
     double used_at;
     int32_t *tokens = NULL;
@@ -394,7 +402,7 @@ static fal_status find_file(fal_shelf *s, char *path, fal_session *sample, fal_e
     bool is_there = fal_disk_file_look(path, &bytes, &used_at);
     fal_status status =
         is_there ? fal_session_file_tokens(&tokens, &count, path, sample, &why) : FAL_E_NOT_FOUND;
-    if (status == FAL_OK && count > 0) k = make_kept(s, tokens, count);
+    if (status == FAL_OK && count > 0) k = make_kept(s, keyholder, tokens, count);
     if (status == FAL_E_FORMAT) {
         say(s, "a damaged file is removed", &why);
         fal_file_remove(path);
@@ -416,6 +424,12 @@ static fal_status find_file(fal_shelf *s, char *path, fal_session *sample, fal_e
     return is_short ? fal_fail_memory(err, 0) : FAL_OK;
 }
 
+/* What stands behind the hash of the tokens; 0: nothing. */
+static uint64_t keyholder_of(const char *rest) {
+    const char *at = strchr(rest, '-');
+    return at ? strtoull(at + 1, NULL, 16) : 0;
+}
+
 /* Of one name: a file of this model, or what a killed process left half written. */
 static fal_status look_at_name(fal_shelf *s, const char *name, fal_session *sample,
                                fal_error *err) {
@@ -426,7 +440,8 @@ static fal_status look_at_name(fal_shelf *s, const char *name, fal_session *samp
     char *path = end ? fal_path_join(s->folder, name) : NULL;
     if (!end) return FAL_OK;
     if (!path) return fal_fail_memory(err, strlen(name));
-    if (end[strlen(suffix)] == '\0') return find_file(s, path, sample, err);
+    if (end[strlen(suffix)] == '\0')
+        return find_file(s, keyholder_of(name + strlen(own)), path, sample, err);
     fal_file_remove(path);
     fal_free(path);
     return FAL_OK;

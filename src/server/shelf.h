@@ -37,22 +37,28 @@ fal_status fal_shelf_open(fal_shelf **out, const fal_shelf_options *o, fal_sessi
 /* Writes to the folder what is only in memory, then forgets all. NULL is fine. */
 void fal_shelf_close(fal_shelf *s);
 
-/* Keeps a copy of a timeline, unless one that begins with all of it is there; shorter ones that it contains go. Does
- * nothing for a few tokens, or when memory is short. */
-void fal_shelf_keep(fal_shelf *s, const fal_session *timeline);
+/* The beginning of a prompt, looked for among what was computed for the same keyholder (job.h). Borrowed. */
+typedef struct fal_beginning {
+    uint64_t keyholder;
+    const int32_t *tokens; /* [count] */
+    size_t count;
+} fal_beginning;
 
-/* The timeline in memory that shares the longest beginning with tokens [count], and that length; NULL and 0: none does.
+/* Keeps a copy of a keyholder's timeline, unless one that begins with all of it is there; shorter ones that it contains go. Does
+ * nothing for a few tokens, or when memory is short. */
+void fal_shelf_keep(fal_shelf *s, uint64_t keyholder, const fal_session *timeline);
+
+/* The timeline in memory that has most of what is wanted, and how much; NULL and 0: none has.
  *
  *   is_from_disk  whether it was read from the folder
  *   returns       borrowed until the next call of anything here */
-const fal_session *fal_shelf_find(fal_shelf *s, const int32_t *tokens, size_t count, size_t *n_same,
+const fal_session *fal_shelf_find(fal_shelf *s, const fal_beginning *wanted, size_t *n_found,
                                   bool *is_from_disk);
 
-/* Whether a timeline is being read from the folder that shares clearly more with tokens [count] than n_known. If one could
+/* Whether a timeline is being read from the folder that has clearly more of what is wanted than n_known tokens. If one could
  * be read and may_start, that begins. A damaged file is removed; one that cannot be read for another reason stays, and is
  * done without for a minute. */
-bool fal_shelf_fetch(fal_shelf *s, const int32_t *tokens, size_t count, size_t n_known,
-                     bool may_start);
+bool fal_shelf_fetch(fal_shelf *s, const fal_beginning *wanted, size_t n_known, bool may_start);
 
 /* Takes over what the shelf's thread has finished. */
 void fal_shelf_collect(fal_shelf *s);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Who may use it: keys, origins of web pages, names of the server, TLS, Unix sockets."""
 import http.client
+import json
 import os
 import pathlib
 import shutil
@@ -52,6 +53,26 @@ def test_keys():
         check(done.returncode == 2 and "holds no key" in done.stderr, done)
     with serving(environment={"FALCONER_API_KEYS": "from-the-env, another-one"}) as server:
         check(code(server) == 401 and code(server, X_Api_Key="another-one") == 200, "keys of the environment")
+
+
+def test_keys_share_no_prompts():
+    """What one key asked shows in no other's usage, here or after a restart."""
+    body = {"prompt": "The butler poured the tea and said that the day was fine and the cat asleep.", "max_tokens": 1}
+
+    def cached(server, key):
+        got, _, answer = server.ask("POST", "/v1/completions", body, {"X-Api-Key": key})
+        check(got == 200, answer)
+        return json.loads(answer)["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+    with tempfile.TemporaryDirectory() as folder:
+        for is_first in (True, False):
+            with serving("--cache-dir", folder, environment={"FALCONER_API_KEYS": "first-key-1,second-key-2"}) as server:
+                check((cached(server, "first-key-1") > 0) == (not is_first), "the first key's own")
+                check(cached(server, "first-key-1") > 0, "nothing is kept for a key")
+                check((cached(server, "second-key-2") > 0) == (not is_first), "told what another key asked")
+                check(cached(server, "second-key-2") > 0, "nothing is kept for a key")
+        names = os.listdir(folder)
+        check(len(names) >= 2 and not any("key" in name for name in names), names)
 
 
 def test_origins():
@@ -170,4 +191,4 @@ def test_unix_socket():
         check(pathlib.Path(path).read_text() == "precious", "a file was removed")
 
 
-run([test_keys, test_origins, test_names, test_tls, test_unix_socket])
+run([test_keys, test_keys_share_no_prompts, test_origins, test_names, test_tls, test_unix_socket])

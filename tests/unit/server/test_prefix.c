@@ -97,6 +97,34 @@ static void test_conversation(void **state) {
     fal_engine_close(e);
 }
 
+/* What was computed for one keyholder serves no other: in places, on the shelf and on disk. */
+static void test_keyholders(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT];
+    for (int n_parallel = 1; n_parallel <= 4; n_parallel++) {
+        fal_engine_options o = {.n_parallel = n_parallel, .cache_dir = folder};
+        fal_engine *e = open_engine(&o);
+        fal_job_options how = asking(prompt, 0, 0);
+        for (uint64_t keyholder = 0; keyholder < 3; keyholder++) {
+            how.keyholder = keyholder << 63 | keyholder;
+            assert_int_equal(check_job(e, &how), 0);
+            assert_int_equal(check_job(e, &how), N_PROMPT - 1);
+        }
+        fal_engine_close(e);
+        e = open_engine(&o);
+        assert_int_equal(state_of(e).n_stored_timelines, 3);
+        how.keyholder = 7;
+        assert_int_equal(check_job(e, &how), 0);
+        for (uint64_t keyholder = 0; keyholder < 3; keyholder++) {
+            how.keyholder = keyholder << 63 | keyholder;
+            assert_int_equal(check_job(e, &how), N_PROMPT - 1);
+        }
+        assert_int_equal(state_of(e).tokens_from_disk, 3 * (N_PROMPT - 1));
+        fal_engine_close(e);
+        remove_folder();
+    }
+}
+
 static void test_bytes_are_bounded(void **state) {
     (void)state;
     int32_t prompt[N_PROMPT];
@@ -371,7 +399,7 @@ int main(void) {
         cmocka_unit_test(test_bytes_are_bounded), cmocka_unit_test(test_across_restarts),
         cmocka_unit_test(test_damaged_files),     cmocka_unit_test(test_unreadable_files_stay),
         cmocka_unit_test(test_full_disk),         cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_leftovers),
+        cmocka_unit_test(test_leftovers),         cmocka_unit_test(test_keyholders),
     };
     return cmocka_run_group_tests(tests, set_up_folder, tear_down);
 }
