@@ -208,6 +208,8 @@ static ssize_t read_stream(void *user, uint64_t position, char *buffer, size_t s
         }
         return (ssize_t)n;
     }
+    /* The library asks again only when all that it had is sent. */
+    x->is_out = x->is_ended;
     if (x->is_ended) return MHD_CONTENT_READER_END_OF_STREAM;
     fal_exchange_suspend(x);
     return 0;

@@ -183,7 +183,7 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
     fal_exchange *x = *context;
     (void)mhd;
     if (!x) return;
-    bool is_left = x->is_left || why != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    bool is_left = !x->is_out && (x->is_left || why != MHD_REQUEST_TERMINATED_COMPLETED_OK);
     http->calls.end(http->user, x, x->is_queued ? x->code : 0, x->n_answered, is_left);
     *context = NULL;
     fal_exchange_close(x);

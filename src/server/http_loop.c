@@ -44,10 +44,17 @@ void fal_exchange_leave(fal_exchange *x) {
     cut(x->connection);
 }
 
-/* Who waits for an answer has left. A whole request may still be in the socket; sweep looks at it again. */
+/* Whether the library has the whole answer: nobody is waited for, and the library sees for itself whether it arrives. */
+static bool is_handed_over(const fal_exchange *x) {
+    return x->is_queued && (!x->is_stream || (x->is_ended && x->n_taken == x->out.length));
+}
+
+/* Who waits for an answer has left; who has it all may go. A whole request may still be in the socket; sweep looks at it
+ * again. */
 static void hang_up(fal_connection *c) {
+    const fal_exchange *x = c->exchange;
     c->hung_up = fal_seconds();
-    if (c->exchange && c->exchange->later) fal_exchange_leave(c->exchange);
+    if (x && x->later && !is_handed_over(x)) fal_exchange_leave(c->exchange);
 }
 
 /* ---- who was woken ---- */

@@ -52,6 +52,7 @@ struct fal_exchange {
     bool is_queued, is_suspended, is_left;
     /* a stream */
     bool is_stream, is_ended, was_held_back;
+    bool is_out; /* the system has all of it */
     fal_string_builder out;
     size_t n_taken; /* of out */
     /* waiting */

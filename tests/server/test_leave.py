@@ -31,6 +31,21 @@ def test_an_answer_ends_with_its_client():
         check(server.metric("falconer_jobs_cancelled_total") == 6, "cancelled", server.metric("falconer_jobs_cancelled_total"))
 
 
+def test_who_has_all_has_not_left():
+    """Programs close when they have read [DONE], before the stream's last chunk: nobody has left then."""
+    with serving() as server:
+        for i in range(200):
+            answer = Answer(server, n_tokens=1, seed=i, stream=i % 4 > 0)
+            while b'"usage"' not in answer.heard and b"[DONE]" not in answer.heard:
+                answer.heard += answer.socket.recv(65536)
+            answer.leave(hard=i % 2)
+        wait_until(lambda: server.metric("falconer_http_requests_open") == 1)
+        check(server.metric("falconer_http_left_total") == 0, server.metric("falconer_http_left_total"), "left")
+        check(server.said().count(" 200 ") >= 200 and "the client left" not in server.said(), "the log")
+        Answer(server, n_tokens=100000).hear(2).leave()
+        wait_until(lambda: server.metric("falconer_http_left_total") == 1)
+
+
 def test_not_streamed():
     with serving() as server:
         answer = Answer(server, n_tokens=100000, stream=False)
@@ -103,5 +118,5 @@ def test_slow_readers_pause_only_themselves():
             check(s.hear().is_whole(), "a slow reader lost something")
 
 
-run([test_an_answer_ends_with_its_client, test_not_streamed, test_while_it_waits_in_the_queue,
+run([test_an_answer_ends_with_its_client, test_who_has_all_has_not_left, test_not_streamed, test_while_it_waits_in_the_queue,
      test_nobody_elses_answer_changes, test_slow_readers_pause_only_themselves])
