@@ -138,6 +138,11 @@ void fal_answer_cancel(fal_answer *a) {
     a->result.finish = FAL_FINISH_CANCELLED;
 }
 
+void fal_answer_cut(fal_answer *a) {
+    a->is_over = true;
+    a->result.finish = FAL_FINISH_LENGTH;
+}
+
 void fal_answer_finish(fal_answer *a, fal_piece *piece) {
     fal_stop_flush(a->stop);
     if (fal_stop_word(a->stop) && a->result.finish != FAL_FINISH_CANCELLED) {

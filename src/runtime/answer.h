@@ -39,6 +39,9 @@ bool fal_answer_is_kept(const fal_answer *a);
 /* Ends the answer; the reason is that somebody wants no more of it. */
 void fal_answer_cancel(fal_answer *a);
 
+/* Ends the answer as if it had its most tokens: what was said stands. */
+void fal_answer_cut(fal_answer *a);
+
 /* After the last draw: what was held back comes out (token -1), and may turn out to be a stop word. */
 void fal_answer_finish(fal_answer *a, fal_piece *piece);
 

@@ -224,7 +224,7 @@ static void keep_token(fal_answers *a, fal_choice *c, const fal_job_event *e) {
 }
 
 static void take_piece(fal_answers *a, fal_choice *c, const fal_job_event *e) {
-    if (a->first_piece <= 0) a->first_piece = fal_seconds();
+    if (e->token >= 0 && (a->drawing <= 0 || e->since < a->drawing)) a->drawing = e->since;
     fal_string_append(&c->text, e->text, e->length);
     if (c->text.failed) run_out_of_memory(a);
     if (e->token >= 0) c->sum += e->log_probability;
@@ -233,7 +233,7 @@ static void take_piece(fal_answers *a, fal_choice *c, const fal_job_event *e) {
 }
 
 static void take_prompt(fal_answers *a, fal_asked *asked, const fal_job_event *e) {
-    a->prompts_ready = fal_seconds();
+    if (e->at > a->prompts_ready) a->prompts_ready = e->at;
     if (e->queue_seconds > a->queue_seconds) a->queue_seconds = e->queue_seconds;
     asked->n_cached = e->n_cached;
     asked->n_dropped = e->n_dropped;
@@ -258,6 +258,7 @@ static void take_embedding(fal_asked *asked, const fal_job_event *e) {
 static void take(fal_answers *a, size_t index, const fal_job_event *e) {
     fal_asked *asked = &a->asked[index];
     fal_choice *c = &a->choices[index * (size_t)a->job.n_answers + (size_t)e->answer];
+    if (e->at > a->ended) a->ended = e->at;
     if (e->kind == FAL_JOB_PROMPT) take_prompt(a, asked, e);
     if (e->kind == FAL_JOB_PIECE) take_piece(a, c, e);
     if (e->kind == FAL_JOB_FINISH) take_finish(a, c, e);
@@ -308,7 +309,6 @@ static void end_failed(fal_answers *a, bool has_begun) {
 
 static void end_well(fal_answers *a) {
     a->is_over = true;
-    a->ended = fal_seconds();
     if (!a->is_stream) {
         fal_exchange_answer_json(a->x, 200, a->form->whole(a));
         return;

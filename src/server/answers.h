@@ -80,9 +80,12 @@ struct fal_answers {
     bool tells_base64;            /* embeddings */
     bool tells_nothing_drawn;     /* only the prompts are told of */
     char id[80];
-    int64_t created;                                  /* seconds since 1970 */
-    double started, jobs_started, first_piece, ended; /* fal_seconds; 0: not yet */
-    double prompts_ready, queue_seconds;              /* the longest wait of a job for its place */
+    int64_t created; /* seconds since 1970 */
+    /* fal_seconds; 0: not yet. What is computed is told by the engine's clock: when its events were taken says little. */
+    double started, jobs_started;
+    double prompts_ready, ended; /* the last prompt, the last event */
+    double drawing;              /* the step that drew the first token began */
+    double queue_seconds;        /* the longest wait of a job for its place */
     fal_asked *asked;
     size_t n_asked, room_asked, n_started, n_done;
     fal_choice *choices; /* [n_asked, job.n_answers] */

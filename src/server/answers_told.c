@@ -2,6 +2,8 @@
 #include "server/answers.h"
 #include "server/router.h"
 
+#include <math.h>
+
 size_t fal_answers_n_prompt(const fal_answers *a) {
     size_t n = 0;
     for (size_t i = 0; i < a->n_asked; i++)
@@ -30,8 +32,9 @@ size_t fal_answers_n_drawn(const fal_answers *a) {
     return n;
 }
 
+/* One that had no time to say anything is the worst. */
 static double mean_log_probability(const fal_choice *c) {
-    return c->n_tokens ? c->sum / (double)c->n_tokens : 0;
+    return c->n_tokens ? c->sum / (double)c->n_tokens : -HUGE_VAL;
 }
 
 /* By insertion: what was drawn first stays in front of its equals. */

@@ -29,6 +29,7 @@ struct fal_engine {
     fal_batch_part *parts;     /* [n_parallel] of the step at hand */
     fal_job_answer **partners; /* [n_parallel] whose parts these are */
     fal_job_answer **feeding;  /* [n_parallel] whose prompts are under way */
+    double step_began_at;      /* of the step at hand, or the last one */
     double seconds_per_token;  /* measured; 0: not yet */
 
     /* Protects what follows; held for a few instructions only, never across a callback. */
@@ -77,6 +78,10 @@ void fal_engine_leave_place(fal_engine *e, fal_job_answer *a);
 bool fal_job_pauses(fal_job *job, double now);
 
 /* ---- one step (step.c) ---- */
+
+/* Ends the answers of a job whose prompt is computed as they are, as if they had their most tokens; then the job, which may
+ * be gone afterwards. */
+void fal_engine_cut_job(fal_engine *e, fal_job *job);
 
 /* Computes one step for all answers that have a place and do not pause, and hands out what was drawn. Ends jobs that are
  * over or fail. False: there was nothing to compute. */

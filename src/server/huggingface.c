@@ -202,7 +202,7 @@ static void set_header(const fal_answers *a, const char *name, double value, int
 /* Times in milliseconds but for x-compute-time, which is in seconds: so it is there. */
 static void set_headers(const fal_answers *a) {
     double total = a->ended - a->started, n = (double)fal_answers_n_drawn(a);
-    double drawing = a->ended - a->prompts_ready;
+    double drawing = a->drawing > 0 ? a->ended - a->drawing : 0;
     fal_exchange_set_header(a->x, "x-compute-type", "cpu");
     set_header(a, "x-compute-time", total, 6);
     set_header(a, "x-compute-characters", (double)a->asked[0].n_bytes, 0);

@@ -229,7 +229,9 @@ fal_status fal_job_put(fal_job *job, const fal_job_event *event, fal_error *err)
     bool has_memory = fal_grow((void **)&r->bytes, &r->capacity, r->length + bytes, 1);
     if (has_memory) {
         char *to = r->bytes + r->length;
-        memcpy(to, event, sizeof *event);
+        fal_job_event timed = *event;
+        timed.at = fal_seconds();
+        memcpy(to, &timed, sizeof timed);
         to += head;
         if (event->kind == FAL_JOB_PIECE && event->n_top > 0) {
             memcpy(to, event->top_values, event->n_top * sizeof(double));
@@ -277,6 +279,7 @@ void fal_job_tell(fal_job *job) {
 void fal_job_end(fal_job *job, fal_status status, const fal_error *failure) {
     pthread_mutex_lock(&job->events_lock);
     job->is_over = true;
+    job->ended_at = fal_seconds();
     job->failure.status = status;
     if (status != FAL_OK) job->failure = *failure;
     pthread_mutex_unlock(&job->events_lock);
@@ -310,6 +313,7 @@ static bool read_end(fal_job *job, fal_job_event *out) {
     job->is_last_taken = true;
     bool is_done = job->failure.status == FAL_OK;
     *out = (fal_job_event){.kind = is_done ? FAL_JOB_DONE : FAL_JOB_FAILED,
+                           .at = job->ended_at,
                            .failure = is_done ? NULL : &job->failure};
     return true;
 }

@@ -33,7 +33,8 @@ typedef struct fal_job_options {
     /* For whom it is computed: what was computed for one keyholder serves no other, so that nobody learns from it what
      * somebody else asked. 0: nobody in particular */
     uint64_t keyholder;
-    double max_seconds; /* from start to the end; then it fails (CANCELLED). 0: no bound */
+    /* From the start on; then answers end as they are (FAL_FINISH_LENGTH). Fails (CANCELLED) if nothing was drawn. 0: no bound */
+    double max_seconds;
     /* Called on the computing thread when events begin to wait; must only wake somebody. It may come before fal_job_start
      * has returned (*out is set already), and never after fal_job_release has. NULL: the consumer asks. */
     void (*on_event)(void *user);
@@ -62,11 +63,13 @@ typedef enum fal_job_event_kind {
 typedef struct fal_job_event {
     fal_job_event_kind kind;
     int answer; /* 0 ... n_answers - 1 */
+    double at;  /* fal_seconds, when it happened on the computing thread */
     /* PIECE: as fal_piece; with token -1 it is what was held back until the end. */
     const char *text;
     size_t length;
     int32_t token;
     double log_probability;
+    double since; /* fal_seconds, when the step began that it is from */
     /* PIECE: [n_top] the most probable tokens, best first. PROMPT: [n_prompt, n_top], of row 0 nothing is known. */
     size_t n_top;
     const int32_t *top_ids;

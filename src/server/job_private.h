@@ -73,6 +73,7 @@ struct fal_job {
         taken;     /* the computing thread appends to one, the consumer reads the other */
     size_t n_read; /* bytes of `taken` */
     fal_error failure;
+    double ended_at;
     bool is_over, is_last_taken;
     bool is_told;        /* on_event was called and not everything was taken since */
     bool is_calling;     /* on_event is under way, on `caller` */

@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/random.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,8 @@ static void read_sampling(fal_sampling *out, const fal_request *r, fal_draw_defa
     bool samples = r->do_sample != FAL_NO && (draws == FAL_DRAWS || is_asked);
     out->temperature = samples ? number_or(r->temperature, 1) : 0;
     out->top_k = (int)whole_or(r->top_k, 0);
-    out->top_p = number_or(r->top_p, 0);
+    /* For a sampler 0 is off; for a client it is the narrow end: the most probable token alone. */
+    out->top_p = r->top_p.is_given && r->top_p.value <= 0 ? DBL_MIN : number_or(r->top_p, 0);
     out->min_p = number_or(r->min_p, 0);
     out->typical_p = number_or(r->typical_p, 0);
     out->repetition_penalty = number_or(r->repetition_penalty, 0);

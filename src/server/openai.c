@@ -3,7 +3,6 @@
 
 #include <falconer/version.h>
 
-#include "base/cpu.h"
 #include "base/fail.h"
 #include "formats/json_value.h"
 #include "server/engine.h"
@@ -41,9 +40,8 @@ static json_t *rate(double count, double seconds) {
 json_t *fal_openai_timings(const fal_answers *a) {
     double computed = (double)(fal_answers_n_prompt(a) - fal_answers_n_cached(a)),
            drawn = (double)fal_answers_n_drawn(a);
-    double now = a->ended > 0 ? a->ended : fal_seconds();
     double prompt = a->prompts_ready > 0 ? a->prompts_ready - a->started : 0;
-    double answer = a->prompts_ready > 0 ? now - a->prompts_ready : 0;
+    double answer = a->drawing > 0 ? a->ended - a->drawing : 0;
     return json_pack("{s:I, s:I, s:f, s:o, s:I, s:f, s:o}", "cache_n",
                      (json_int_t)fal_answers_n_cached(a), "prompt_n", (json_int_t)computed,
                      "prompt_ms", prompt * 1e3, "prompt_per_second", rate(computed, prompt),

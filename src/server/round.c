@@ -54,12 +54,22 @@ bool fal_job_pauses(fal_job *job, double now) {
     return is_full;
 }
 
+static bool is_late(const fal_job *job, double now) {
+    return job->how.max_seconds > 0 && now - job->started_at > job->how.max_seconds;
+}
+
+/* Whether something was said that can stand. */
+static bool can_be_cut(const fal_job *job) {
+    return job->is_prompt_done && !fal_job_has_no_answer(job)
+           && !atomic_load_explicit(&job->is_cancelled, memory_order_relaxed);
+}
+
 /* Why the job must not go on; OK: it may. */
 static fal_status judge_job(const fal_engine *e, fal_job *job, double now, fal_error *err) {
     if (atomic_load_explicit(&job->is_cancelled, memory_order_relaxed))
         return fal_fail(err, FAL_E_CANCELLED, "cancelled");
-    if (job->how.max_seconds > 0 && now - job->started_at > job->how.max_seconds)
-        return fal_fail(err, FAL_E_CANCELLED, "not finished within %g seconds",
+    if (is_late(job, now))
+        return fal_fail(err, FAL_E_CANCELLED, "nothing could be said within %g seconds",
                         job->how.max_seconds);
     if (job->paused_at > 0 && fal_job_pauses(job, now) && now - job->paused_at > e->how.max_pause_s)
         return fal_fail(err, FAL_E_CANCELLED, "nobody took the answer for %d seconds",
@@ -67,11 +77,15 @@ static fal_status judge_job(const fal_engine *e, fal_job *job, double now, fal_e
     return FAL_OK;
 }
 
+/* What is cancelled, late, or waits for its consumer for too long. */
 static void end_hopeless(fal_engine *e, const fal_job_list *list, double now) {
     for (fal_job *job = list->first, *next; job; job = next) {
         fal_error failure;
         next = job->next;
-        if (judge_job(e, job, now, &failure) != FAL_OK) fal_engine_end_job(e, job, &failure);
+        if (is_late(job, now) && can_be_cut(job))
+            fal_engine_cut_job(e, job);
+        else if (judge_job(e, job, now, &failure) != FAL_OK)
+            fal_engine_end_job(e, job, &failure);
     }
 }
 

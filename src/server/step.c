@@ -106,8 +106,9 @@ static void count_draw(fal_engine *e, fal_job_answer *a) {
     a->last_at = now;
 }
 
-static fal_status put_piece(fal_job_answer *a, const fal_piece *piece, const float *logits,
-                            size_t n_vocab, fal_error *err) {
+/* logits NULL: nothing is told beside it. */
+static fal_status put_piece(const fal_engine *e, fal_job_answer *a, const fal_piece *piece,
+                            const float *logits, fal_error *err) {
     int32_t ids[FAL_JOB_MAX_TOP];
     double values[FAL_JOB_MAX_TOP];
     size_t n_top = (size_t)a->job->how.n_top;
@@ -115,7 +116,7 @@ static fal_status put_piece(fal_job_answer *a, const fal_piece *piece, const flo
     if (!logits || n_top == 0) {
         n_top = 0;
     } else {
-        n_top = fal_top_log_probabilities(logits, n_vocab, n_top, ids, values);
+        n_top = fal_top_log_probabilities(logits, e->n_vocab, n_top, ids, values);
     }
     fal_job_event event = {.kind = FAL_JOB_PIECE,
                            .answer = a->index,
@@ -123,6 +124,7 @@ static fal_status put_piece(fal_job_answer *a, const fal_piece *piece, const flo
                            .length = piece->length,
                            .token = piece->token,
                            .log_probability = piece->log_probability,
+                           .since = e->step_began_at,
                            .n_top = n_top,
                            .top_ids = ids,
                            .top_values = values};
@@ -132,7 +134,7 @@ static fal_status put_piece(fal_job_answer *a, const fal_piece *piece, const flo
 static fal_status finish_answer(fal_engine *e, fal_job_answer *a, fal_error *err) {
     fal_piece last;
     fal_answer_finish(a->answer, &last);
-    FAL_TRY(put_piece(a, &last, NULL, 0, err));
+    FAL_TRY(put_piece(e, a, &last, NULL, err));
     const fal_generate_result *result = fal_answer_result(a->answer);
     fal_job_event event = {.kind = FAL_JOB_FINISH,
                            .answer = a->index,
@@ -148,13 +150,31 @@ static fal_status finish_answer(fal_engine *e, fal_job_answer *a, fal_error *err
     return FAL_OK;
 }
 
+/* One that has not begun says nothing. */
+static fal_status cut_answer(fal_engine *e, fal_job_answer *a, fal_error *err) {
+    const fal_job_event nothing = {
+        .kind = FAL_JOB_FINISH, .answer = a->index, .finish = FAL_FINISH_LENGTH};
+    if (a->is_over) return FAL_OK;
+    if (!a->answer) return fal_job_put(a->job, &nothing, err);
+    fal_answer_cut(a->answer);
+    return finish_answer(e, a, err);
+}
+
+void fal_engine_cut_job(fal_engine *e, fal_job *job) {
+    fal_error failure;
+    fal_status status = FAL_OK;
+    for (int i = 0; i < job->n_answers && status == FAL_OK; i++)
+        status = cut_answer(e, &job->answers[i], &failure);
+    fal_engine_end_job(e, job, status == FAL_OK ? NULL : &failure);
+}
+
 static fal_status draw(fal_engine *e, fal_job_answer *a, fal_error *err) {
     const fal_session *s = a->place->session;
     const float *logits = fal_session_logits(s);
     bool has_room = fal_session_count(s) < e->n_context;
     fal_piece piece;
     FAL_TRY(fal_answer_draw(a->answer, logits, has_room, &piece, err));
-    FAL_TRY(put_piece(a, &piece, logits, e->n_vocab, err));
+    FAL_TRY(put_piece(e, a, &piece, logits, err));
     a->pending = piece.token;
     count_draw(e, a);
     return fal_answer_is_over(a->answer) ? finish_answer(e, a, err) : FAL_OK;
@@ -295,9 +315,9 @@ static void tell(fal_engine *e, size_t n_parts) {
 bool fal_engine_step(fal_engine *e, double now) {
     size_t n_parts = gather(e, now);
     if (n_parts == 0) return false;
-    double began_at = fal_seconds();
+    e->step_began_at = fal_seconds();
     if (fal_batch_step(e->batch, e->parts, n_parts, NULL) != FAL_OK) compute_alone(e, n_parts);
-    measure(e, n_parts, fal_seconds() - began_at);
+    measure(e, n_parts, fal_seconds() - e->step_began_at);
     hand_out(e, n_parts);
     tell(e, n_parts);
     return true;

@@ -6,6 +6,7 @@ import pathlib
 import sys
 import urllib.parse
 
+from completions import Answer
 from serving import check, run, serving
 
 FOLDER = pathlib.Path(__file__).parent / "requests"
@@ -203,22 +204,82 @@ def test_no_dialect_lets_users_forge_control_tokens():
         check(len(post("/tokenize", {"prompt": "<end_message>", "parse_special": True})["tokens"]) == 1)
 
 
+def test_time_is_up():
+    """Then what was said so far stands, and is told as an answer of full length."""
+    chat = {"messages": [{"role": "user", "content": "Tell me a story."}], "max_tokens": 2000, "ignore_eos": True, "n": 32}
+    tgi = {"inputs": "The", "parameters": {"max_new_tokens": 2000, "ignore_eos": True, "do_sample": True, "best_of": 32,
+                                           "details": True}}
+    with serving("--max-seconds", 1, "--parallel", 4) as server:
+        code, _, answer = server.ask("POST", "/v1/chat/completions", chat)
+        check(code == 200, code, answer)
+        choices = json.loads(answer)["choices"]
+        check(len(choices) == 32 and choices[0]["message"]["content"], answer)
+        check({c["finish_reason"] for c in choices} == {"length"}, answer)
+        code, _, answer = server.ask("POST", "/v1/chat/completions", {**chat, "stream": True})
+        chunks = [chunk for _, chunk in read_events(answer) if chunk != "[DONE]"]
+        ends = [c["finish_reason"] for chunk in chunks for c in chunk["choices"] if c["finish_reason"]]
+        check(code == 200 and ends == ["length"] * 32, ends)
+        code, _, answer = server.ask("POST", "/generate", tgi)
+        check(code == 200, code, answer)
+        details = json.loads(answer)["details"]
+        check(details["finish_reason"] == "length" and details["generated_tokens"] > 0, details)
+
+
 def test_failures_on_the_way():
-    """An answer that takes too long: 503 in the dialect, or its error as the last event of a stream."""
-    story = {"messages": [{"role": "user", "content": "Tell me a story."}], "max_tokens": 2000, "ignore_eos": True, "n": 32}
-    ask_tgi = {"inputs": "The", "parameters": {"max_new_tokens": 2000, "ignore_eos": True, "do_sample": True, "best_of": 32}}
-    with serving("--max-seconds", "1") as server:
-        code, headers, answer = server.ask("POST", "/v1/chat/completions", story)
+    """Of an answer that could not begin in time there is nothing to tell: 503 in the dialect, or its error as the last event
+    of a stream."""
+    starts = iter(range(10000, 50000, 10000))
+    with serving("--max-seconds", 1, "--parallel", 1) as server:
+        def ask_late(path, body, name):
+            """Asked while another holds the place, with a prompt never seen that takes longer than what is left then."""
+            first = next(starts)
+            busy = Answer(server, n_tokens=2000, n=128).hear(1)
+            got = server.ask("POST", path, {**body, name: " ".join(str(i) for i in range(first, first + 400))})
+            check(busy.hear().is_whole(), busy.heard[-300:])
+            busy.leave()
+            return got
+
+        code, headers, answer = ask_late("/v1/completions", {}, "prompt")
         check(code == 503 and "Retry-After" in headers, code, answer)
         check(json.loads(answer)["error"]["type"] == "server_error", answer)
-        code, _, answer = server.ask("POST", "/generate", ask_tgi)
+        code, _, answer = ask_late("/generate", {}, "inputs")
         check(code == 503 and json.loads(answer)["error_type"] == "overloaded", code, answer)
-        code, _, answer = server.ask("POST", "/v1/chat/completions", {**story, "stream": True})
+        code, _, answer = ask_late("/v1/completions", {"stream": True}, "prompt")
         events = read_events(answer)
         check(code == 200 and events[-1][1]["error"]["type"] == "server_error", events[-1])
-        del ask_tgi["parameters"]["best_of"]
-        code, _, answer = server.ask("POST", "/generate_stream", ask_tgi)
+        code, _, answer = ask_late("/generate_stream", {}, "inputs")
         check(code == 200 and read_events(answer)[-1][1].keys() == {"error", "error_type"}, answer[-300:])
+
+
+def test_short_answers_show_no_impossible_speed():
+    """A token is told with the time of the step that drew it, also when all tokens are there before any is taken."""
+    with serving() as server:
+        def speeds(n):
+            body = {"max_tokens": n, "temperature": 0, "ignore_eos": True, "prompt": f"{n} "}
+            timings = json.loads(server.ask("POST", "/v1/completions", body)[2])["timings"]
+            check(timings["predicted_n"] == n, timings)
+            parameters = {"max_new_tokens": n, "ignore_eos": True}
+            headers = server.ask("POST", "/generate", {"inputs": f"{n}. ", "parameters": parameters})[1]
+            check(headers["x-generated-tokens"] == str(n), headers)
+            return timings["predicted_per_second"], 1000 / max(float(headers["x-time-per-token"]), 0.001)
+
+        usual = speeds(100)
+        for n in (1, 2, 3, 5):
+            for speed, known in zip(speeds(n), usual):
+                check(0 < speed < 20 * known, f"{n} tokens at {speed:.0f} a second, 100 at {known:.0f}")
+
+
+def test_no_nucleus_is_the_most_probable_token():
+    """top_p 0 is the narrow end of 0 to 1, not off."""
+    with serving() as server:
+        def said(**more):
+            body = {"prompt": "The", "max_tokens": 12, "seed": 1, **more}
+            return json.loads(server.ask("POST", "/v1/completions", body)[2])["choices"][0]["text"]
+
+        best = said(temperature=0)
+        check(said(temperature=2, top_p=1) != best, "draws are too much alike to tell")
+        for seed in range(3):
+            check(said(temperature=2, top_p=0, seed=seed) == best, said(temperature=2, top_p=0, seed=seed), best)
 
 
 def test_several_models():
@@ -238,4 +299,5 @@ def test_several_models():
         check(code == 404 and all(name in answer["error"]["message"] for name in names), answer)
 
 
-run([test_failures_on_the_way, test_several_models, test_requests, test_no_dialect_lets_users_forge_control_tokens])
+run([test_time_is_up, test_failures_on_the_way, test_short_answers_show_no_impossible_speed,
+     test_no_nucleus_is_the_most_probable_token, test_several_models, test_requests, test_no_dialect_lets_users_forge_control_tokens])

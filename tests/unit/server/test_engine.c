@@ -524,6 +524,62 @@ static void test_time_limit(void **state) {
     fal_engine_close(e);
 }
 
+/* What was said until time is over stands: of answers that run, and of those that have not begun. */
+static void test_time_limit_keeps_what_was_said(void **state) {
+    (void)state;
+    const fal_engine_options o = {.n_parallel = 1};
+    fal_engine *e = open_engine(&o);
+    consumer c = CONSUMER;
+    recording *answers = calloc(3, sizeof *answers);
+    fal_job *job;
+    fal_error err = {0};
+    fal_job_options how = verbose(&c); /* pauses */
+    how.max_seconds = 0.2;
+    how.n_answers = 3;
+    CHECK_OK(fal_job_start(&job, e, &how, &err), &err);
+    for (int k = 0; k < 1000 && state_of(e).jobs_done == 0; k++)
+        sleep_ms(5);
+    CHECK_OK(consume(&c, job, answers, &err), &err);
+    for (int i = 0; i < 3; i++) {
+        recording alone = {0};
+        assert_true(answers[i].is_finished);
+        assert_int_equal(answers[i].finish, FAL_FINISH_LENGTH);
+        answers[i].is_finished = false;
+        generate_alone(&how, i, &alone);
+        assert_true(is_same(&answers[i], &alone));
+    }
+    assert_true(answers[0].n_ids > 0);
+    fal_job_release(job);
+    free(answers);
+    fal_engine_close(e);
+}
+
+/* Events tell when they happened, however late they are taken. */
+static void test_events_have_times(void **state) {
+    (void)state;
+    fal_engine *e = open_engine(NULL);
+    fal_job *job;
+    fal_job_event event = {0};
+    fal_error err = {0};
+    fal_job_options how = drawing(1, 6);
+    how.ignore_end = true;
+    double before = fal_seconds(), last = before, step = before;
+    CHECK_OK(fal_job_start(&job, e, &how, &err), &err);
+    fal_engine_drain(e);
+    double over = fal_seconds();
+    sleep_ms(20);
+    while (fal_job_take(job, &event)) {
+        assert_true(event.at >= last && event.at <= over);
+        last = event.at;
+        if (event.kind != FAL_JOB_PIECE || event.token < 0) continue;
+        assert_true(event.since > step && event.since < event.at); /* a token is a step */
+        step = event.since;
+    }
+    assert_true(event.kind == FAL_JOB_DONE && step > before);
+    fal_job_release(job);
+    fal_engine_close(e);
+}
+
 static void release_inside(void *user) {
     fal_job **job = user;
     fal_job_release(*job);
@@ -727,6 +783,8 @@ int main(void) {
         cmocka_unit_test(test_parked_are_bounded),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_time_limit_keeps_what_was_said),
+        cmocka_unit_test(test_events_have_times),
         cmocka_unit_test(test_release_inside_on_event),
         cmocka_unit_test(test_stuck),
         cmocka_unit_test(test_drain_and_close),
