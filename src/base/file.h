@@ -31,6 +31,10 @@ void fal_mapped_range_forget(const void *data, size_t length);
 fal_status fal_file_read(char **out, size_t *length, const char *path, size_t max_bytes,
                          fal_error *err);
 
+/* The same of a regular file only, without waiting for what else may have the name (ARGUMENT). */
+fal_status fal_file_read_regular(char **out, size_t *length, const char *path, size_t max_bytes,
+                                 fal_error *err);
+
 /* Writes the whole of path, which is whole or untouched. data may be NULL for no bytes. Fails: IO, MEMORY. */
 fal_status fal_file_write(const char *path, const void *data, size_t length, fal_error *err);
 

@@ -82,14 +82,18 @@ static fal_status read_all(int file, const char *path, size_t max_bytes, char **
     return FAL_OK;
 }
 
-fal_status fal_file_read(char **out, size_t *length, const char *path, size_t max_bytes,
-                         fal_error *err) {
+static fal_status read_file(char **out, size_t *length, const char *path, size_t max_bytes,
+                            bool is_regular, fal_error *err) {
+    struct stat facts;
     *out = NULL;
     *length = 0;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_CLOEXEC | (is_regular ? O_NONBLOCK : 0));
     if (file < 0) return fal_fail_errno(err, "cannot open", path);
     char *text = NULL;
-    fal_status status = read_all(file, path, max_bytes, &text, length, err);
+    fal_status status = FAL_OK;
+    if (is_regular && (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode)))
+        status = fal_fail(err, FAL_E_ARGUMENT, "'%s' is not a regular file", path);
+    if (status == FAL_OK) status = read_all(file, path, max_bytes, &text, length, err);
     close(file);
     if (status == FAL_OK) {
         *out = text;
@@ -97,6 +101,16 @@ fal_status fal_file_read(char **out, size_t *length, const char *path, size_t ma
         fal_free(text);
     }
     return status;
+}
+
+fal_status fal_file_read(char **out, size_t *length, const char *path, size_t max_bytes,
+                         fal_error *err) {
+    return read_file(out, length, path, max_bytes, false, err);
+}
+
+fal_status fal_file_read_regular(char **out, size_t *length, const char *path, size_t max_bytes,
+                                 fal_error *err) {
+    return read_file(out, length, path, max_bytes, true, err);
 }
 
 fal_status fal_file_make_private(const char *path, fal_error *err) {

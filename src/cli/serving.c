@@ -35,6 +35,26 @@ static char *name_of(const char *file) {
     return fal_copy_string(name, length);
 }
 
+/* The folder that is named may be made, none above it: who mistypes a path is told. */
+static fal_status check_cache_folder(const char *folder, fal_error *err) {
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    while (length > 0 && folder[length - 1] != '/')
+        length--;
+    if (!length) return FAL_OK;
+    char *above = fal_copy_string(folder, length);
+    if (!above) return fal_fail_memory(err, length);
+    fal_status status =
+        fal_file_is_directory(above)
+            ? FAL_OK
+            : fal_fail(err, FAL_E_NOT_FOUND,
+                       "serve: --cache-dir: there is no folder '%s' to make '%s' in", above,
+                       folder);
+    fal_free(above);
+    return status;
+}
+
 /* Several models have a folder each below the one that was named. */
 static fal_status cache_folder_of(const fal_serving *s, const char *id, char **out,
                                   fal_error *err) {
@@ -139,6 +159,8 @@ static fal_status check(const fal_serve_options *o, fal_error *err) {
     if (o->store && o->without_store)
         return fal_fail(err, FAL_E_ARGUMENT,
                         "serve: only one of --store and --no-store can be given");
+    if (o->name && !o->name[0])
+        return fal_fail(err, FAL_E_ARGUMENT, "serve: --name is empty; clients need a name to call");
     for (const char *c = o->name; c && *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127 || c - o->name >= MOST_NAME_BYTES)
             return fal_fail(err, FAL_E_ARGUMENT,
@@ -147,6 +169,7 @@ static fal_status check(const fal_serve_options *o, fal_error *err) {
     if (o->without_cache && (o->cache_size || o->cache_folder))
         return fal_fail(err, FAL_E_ARGUMENT,
                         "serve: --no-cache goes with neither --cache-size nor --cache-dir");
+    if (o->cache_folder) FAL_TRY(check_cache_folder(o->cache_folder, err));
     return FAL_OK;
 }
 
@@ -177,6 +200,7 @@ static fal_status open_server(fal_serving *s, fal_error *err) {
         .hosts = o->hosts.count ? o->hosts.items : NULL,
         .keys_file = o->keys,
         .keys_text = o->keys ? NULL : getenv("FALCONER_API_KEYS"),
+        .keys_text_name = "FALCONER_API_KEYS",
         .max_seconds = o->n_seconds,
         .store = s->store,
         .store_why = s->store_why,

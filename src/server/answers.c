@@ -101,6 +101,30 @@ static fal_status cut_prompt(const fal_answers *a, fal_asked *asked, fal_error *
                                    : FAL_OK;
 }
 
+static const char *cut_advice(const fal_answers *a) {
+    return a->form->cut_advice ? a->form->cut_advice : "";
+}
+
+/* Notes for the answer what is too long. */
+static void note_too_long(fal_answers *a, const char *field, size_t n_tokens) {
+    snprintf(a->request.offender, sizeof a->request.offender, "%s", field);
+    a->request.n_too_long = n_tokens;
+    a->request.n_context = fal_engine_n_context(a->model->engine);
+}
+
+fal_status fal_answers_check_bytes(fal_answers *a, const char *field, size_t n_bytes,
+                                   fal_error *err) {
+    size_t longest = fal_engine_longest_token(a->model->engine);
+    size_t n_context = fal_engine_n_context(a->model->engine);
+    size_t fewest = n_bytes / longest + (n_bytes % longest > 0);
+    if (fewest <= n_context || a->job.options.truncate || a->request.truncate.is_given)
+        return FAL_OK;
+    note_too_long(a, field, fewest);
+    return fal_fail(err, FAL_E_LIMIT,
+                    "%s: the prompt has %zu bytes, at least %zu tokens; the context holds %zu%s",
+                    field, n_bytes, fewest, n_context, cut_advice(a));
+}
+
 static fal_status check_prompt(fal_answers *a, const char *field, fal_asked *asked,
                                fal_error *err) {
     int32_t bos = fal_tokenizer_bos(a->tokenizer);
@@ -111,13 +135,9 @@ static fal_status check_prompt(fal_answers *a, const char *field, fal_asked *ask
     if (!asked->tokens.count) FAL_TRY(fal_tokens_append(&asked->tokens, &bos, 1, err));
     size_t n_context = fal_engine_n_context(a->model->engine);
     if (asked->tokens.count <= n_context || a->job.options.truncate) return FAL_OK;
-    snprintf(a->request.offender, sizeof a->request.offender, "%s", field);
-    a->request.n_too_long = asked->tokens.count;
-    a->request.n_context = n_context;
-    return fal_fail(err, FAL_E_LIMIT,
-                    "%s: the prompt has %zu tokens, the context holds %zu; a request may have its "
-                    "beginning cut off",
-                    field, asked->tokens.count, n_context);
+    note_too_long(a, field, asked->tokens.count);
+    return fal_fail(err, FAL_E_LIMIT, "%s: the prompt has %zu tokens, the context holds %zu%s",
+                    field, asked->tokens.count, n_context, cut_advice(a));
 }
 
 fal_status fal_answers_ask(fal_answers *a, const char *field, fal_tokens *take_tokens,

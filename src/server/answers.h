@@ -65,6 +65,8 @@ typedef struct fal_answer_form {
     void (*fail)(fal_answers *a, const fal_error *why);
     /* All at once; owned by the caller. May set headers. */
     json_t *(*whole)(fal_answers *a);
+    /* The field that has the beginning of a prompt cut off which is too long, and what it does; NULL: there is none. */
+    const char *cut_advice;
 } fal_answer_form;
 
 struct fal_answers {
@@ -107,6 +109,11 @@ fal_status fal_answers_read(fal_answers *a, fal_body kind, bool is_strict, fal_e
  * is_strict. Fails: NOT_FOUND. */
 fal_status fal_answers_model(fal_server *server, fal_request *r, bool is_strict,
                              const fal_server_model **out, fal_error *err);
+
+/* Before a prompt's text [n_bytes] is tokenized, which takes long if it is: LIMIT where it cannot fit, unless the client has
+ * it cut. After fal_job_request_read. */
+fal_status fal_answers_check_bytes(fal_answers *a, const char *field, size_t n_bytes,
+                                   fal_error *err);
 
 /* Adds a prompt; tokens and text are taken, whatever comes of it. An empty prompt becomes the bos token.
  * Fails: ARGUMENT, LIMIT (longer than the context: both lengths are named), MEMORY. */

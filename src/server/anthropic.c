@@ -23,6 +23,7 @@ static fal_status prepare(fal_answers *a, fal_error *err) {
     FAL_TRY(fal_job_request_read(&a->job, r, model, FAL_DRAWS,
                                  fal_chat_stop_words(fal_model_chat_format(model)), err));
     a->job.options.max_new_tokens = (int)r->max_tokens.value;
+    FAL_TRY(fal_answers_check_bytes(a, "messages", fal_request_content_bytes(r), err));
     fal_tokens tokens = {0};
     fal_status status = render(r, model, &tokens, err);
     if (status == FAL_OK) return fal_answers_ask(a, "messages", &tokens, NULL, err);
@@ -113,7 +114,8 @@ static void fail(fal_answers *a, const fal_error *why) {
 }
 
 fal_status fal_route_anthropic_messages(fal_server *server, fal_exchange *x, fal_error *err) {
-    static const fal_answer_form form = {"msg_", prepare, begin, piece, finish, end, fail, whole};
+    static const fal_answer_form form = {"msg_", prepare, begin, piece, finish,
+                                         end,    fail,    whole, NULL};
     return fal_answers_serve(&form, server, x, err);
 }
 

@@ -127,6 +127,16 @@ static int choose_parallel(const fal_engine *e) {
     return n < 1 ? 1 : n > MOST_PARALLEL ? MOST_PARALLEL : (int)n;
 }
 
+static size_t find_longest_token(const fal_model *model) {
+    const fal_tokenizer *t = fal_model_tokenizer(model);
+    size_t longest = 1;
+    for (int32_t id = 0; id < fal_tokenizer_n_vocab(t); id++) {
+        size_t length = 0;
+        if (fal_tokenizer_piece(t, id, &length) && length > longest) longest = length;
+    }
+    return longest;
+}
+
 static fal_status resolve_options(fal_engine *e, fal_error *err) {
     fal_engine_options *o = &e->how;
     const fal_model_info *info = fal_model_info_get(e->model);
@@ -141,6 +151,7 @@ static fal_status resolve_options(fal_engine *e, fal_error *err) {
     e->n_context = (size_t)(o->n_context ? o->n_context : info->n_context);
     e->n_vocab = (size_t)info->n_vocab;
     e->d_model = (size_t)info->d_model;
+    e->longest_token = find_longest_token(e->model);
     /* With a dynamic context method the cells of a beginning depend on what followed it. */
     e->shares = !fal_model_has_dynamic_rope(e->model);
     if (!o->n_waiting) o->n_waiting = DEFAULT_WAITING;
@@ -276,6 +287,10 @@ size_t fal_engine_n_context(const fal_engine *e) {
     return e->n_context;
 }
 
+size_t fal_engine_longest_token(const fal_engine *e) {
+    return e->longest_token;
+}
+
 /* ---- the queue ---- */
 
 static void wake_locked(fal_engine *e) {
@@ -292,8 +307,9 @@ static fal_status enqueue_locked(fal_engine *e, fal_job *job, fal_error *err) {
     if (e->state.n_running + e->n_unplaced >= most || e->n_jobs >= most) {
         e->state.jobs_refused++;
         return fal_fail(err, FAL_E_BUSY,
-                        "%zu jobs are under way, %zu of them wait; at most %zu may", e->n_jobs,
-                        e->n_unplaced, e->state.max_waiting);
+                        "the queue is full: %zu requests are under way, %zu of them wait, at most "
+                        "%zu may; the server's --queue says how many",
+                        e->n_jobs, e->n_unplaced, e->state.max_waiting);
     }
     fal_job_list_add(&e->arrived, job);
     e->n_jobs++;

@@ -51,6 +51,9 @@ fal_model *fal_engine_model(const fal_engine *e);
 /* Most tokens of prompt and answer together. */
 size_t fal_engine_n_context(const fal_engine *e);
 
+/* Bytes of the longest token: a text of more than these for each token of the context does not fit. */
+size_t fal_engine_longest_token(const fal_engine *e);
+
 /* How it stands. Counters begin at 0 with the engine and never fall. */
 typedef struct fal_engine_state {
     double

@@ -15,7 +15,7 @@ struct fal_engine {
     fal_model *model;
     fal_engine_options how; /* defaults resolved */
     char *kv_type;          /* what how.kv_type points to */
-    size_t n_context, n_vocab, d_model;
+    size_t n_context, n_vocab, d_model, longest_token;
     bool shares; /* what one prompt's timeline holds may serve another */
     pthread_t thread;
     bool has_thread;

@@ -19,11 +19,14 @@ enum {
     DEFAULT_TOKENS = 1024
 };
 
+#define CUT_ADVICE "; truncate: N keeps the last N tokens"
+
 /* ---- asking ---- */
 
 static fal_status ask(fal_answers *a, fal_error *err) {
     fal_tokens tokens = {0};
     fal_string_builder text = {0};
+    FAL_TRY(fal_answers_check_bytes(a, "inputs", strlen(a->request.inputs), err));
     fal_status status =
         fal_request_encode(&a->request, a->model->model, a->request.inputs, &tokens, err);
     if (status != FAL_OK) {
@@ -286,20 +289,20 @@ static void fail(fal_answers *a, const fal_error *why) {
 }
 
 fal_status fal_route_tgi_generate(fal_server *server, fal_exchange *x, fal_error *err) {
-    static const fal_answer_form form = {"",   prepare_generate, NULL, piece, finish, NULL, fail,
-                                         whole};
+    static const fal_answer_form form = {"",    prepare_generate, NULL, piece, finish, NULL, fail,
+                                         whole, CUT_ADVICE};
     return fal_answers_serve(&form, server, x, err);
 }
 
 fal_status fal_route_tgi_stream(fal_server *server, fal_exchange *x, fal_error *err) {
-    static const fal_answer_form form = {"",     prepare_stream, NULL, piece,
-                                         finish, NULL,           fail, whole};
+    static const fal_answer_form form = {"",   prepare_stream, NULL,  piece,     finish,
+                                         NULL, fail,           whole, CUT_ADVICE};
     return fal_answers_serve(&form, server, x, err);
 }
 
 fal_status fal_route_tgi_endpoint(fal_server *server, fal_exchange *x, fal_error *err) {
-    static const fal_answer_form form = {"",   prepare_endpoint, NULL, piece, finish, NULL,
-                                         fail, whole_list};
+    static const fal_answer_form form = {"",   prepare_endpoint, NULL,      piece, finish, NULL,
+                                         fail, whole_list,       CUT_ADVICE};
     return fal_answers_serve(&form, server, x, err);
 }
 

@@ -98,12 +98,16 @@ static fal_status open_schema(fal_job_request *j, fal_request *r, const char *fi
 
 static fal_status open_gbnf(fal_job_request *j, fal_request *r, const char *field, const char *gbnf,
                             fal_error *err) {
+    static const char own[] = "grammar";
     fal_error why = {0};
     if (!gbnf) return fal_request_refuse(r, field, err, "there is no grammar in it");
     fal_status status = fal_grammar_open(&j->grammar, gbnf, strlen(gbnf), &why);
     if (status == FAL_OK) return FAL_OK;
     if (status == FAL_E_MEMORY) return fal_fail(err, status, "%s", why.message);
-    return fal_request_refuse(r, field, err, "%s", why.message);
+    /* Its words begin with what the field is called, too: "grammar, line 2". */
+    bool is_said = strcmp(field, own) == 0 && strncmp(why.message, own, sizeof own - 1) == 0;
+    const char *words = why.message + (is_said ? sizeof own - 1 : 0);
+    return fal_request_refuse(r, field, err, "%s", words + (is_said ? strspn(words, ",: ") : 0));
 }
 
 /* {"type": ...} as OpenAI has it, and as text-generation-inference does: {"type": "json", "value": SCHEMA}. */

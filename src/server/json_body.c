@@ -63,10 +63,15 @@ static fal_status check_shape(const char *text, size_t length, fal_error *err) {
     return FAL_OK;
 }
 
-/* Words of the parser, which quote the text, on one line. */
+/* Words of the parser, which quote the text, on one line; but where they tell its callers what to do. */
 static fal_status no_json(const json_error_t *why, fal_error *err) {
     char words[sizeof why->text];
     size_t n = 0;
+    enum json_error_code code = json_error_code(why);
+    if (code == json_error_null_character || code == json_error_null_byte_in_key)
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "line %d, column %d of the body: a text with a zero byte (\\u0000) in it",
+                        why->line, why->column);
     for (; n + 1 < sizeof words && why->text[n]; n++)
         words[n] = (unsigned char)why->text[n] < ' ' ? ' ' : why->text[n];
     words[n] = '\0';
@@ -77,6 +82,8 @@ static fal_status no_json(const json_error_t *why, fal_error *err) {
 fal_status fal_json_body_read(json_t **out, const char *text, size_t length, fal_error *err) {
     json_error_t why;
     *out = NULL;
+    if (!length)
+        return fal_fail(err, FAL_E_ARGUMENT, "the body is empty; it must be a JSON object");
     FAL_TRY(check_shape(text, length, err));
     json_t *value = json_loadb(text, length, 0, &why);
     if (!value && json_error_code(&why) == json_error_out_of_memory)

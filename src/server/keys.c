@@ -48,8 +48,9 @@ static uint64_t keyholder_of(const key_digest *digest) {
 static fal_status add_key(fal_keys *keys, const char *key, size_t length, int line,
                           const char *name, fal_error *err) {
     if (length < SHORTEST_KEY || length > LONGEST_KEY)
-        return fal_fail(err, FAL_E_ARGUMENT, "%s: the key in line %d has %zu bytes, from %d to %d",
-                        name, line, length, SHORTEST_KEY, LONGEST_KEY);
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "%s: key %zu, in line %d, has %zu bytes; from %d to %d are possible", name,
+                        keys->count + 1, line, length, SHORTEST_KEY, LONGEST_KEY);
     if (!fal_grow((void **)&keys->items, &keys->capacity, keys->count + 1, sizeof *keys->items))
         return fal_fail_memory(err, sizeof *keys->items);
     known_key *known = &keys->items[keys->count++];

@@ -6,6 +6,9 @@
 
 #include <jansson.h>
 
+/* What to say where a prompt to continue is too long (fal_answer_form.cut_advice). */
+#define FAL_OPENAI_CUT_ADVICE "; truncation: \"auto\" cuts its beginning off"
+
 /* "stop" or "length". */
 const char *fal_openai_finish(fal_finish finish);
 

@@ -20,6 +20,7 @@ static const char completion_object[] = "text_completion";
 static fal_status ask_text(fal_answers *a, const char *text, fal_error *err) {
     fal_tokens tokens = {0};
     fal_string_builder shown = {0};
+    FAL_TRY(fal_answers_check_bytes(a, "prompt", strlen(text), err));
     fal_status status = fal_request_encode(&a->request, a->model->model, text, &tokens, err);
     if (status == FAL_OK) {
         fal_string_append_text(&shown, text);
@@ -249,7 +250,14 @@ static void end(fal_answers *a) {
 }
 
 fal_status fal_route_openai_completion(fal_server *server, fal_exchange *x, fal_error *err) {
-    static const fal_answer_form form = {
-        "cmpl-", prepare, begin, piece, finish, end, fal_openai_fail_stream, whole};
+    static const fal_answer_form form = {"cmpl-",
+                                         prepare,
+                                         begin,
+                                         piece,
+                                         finish,
+                                         end,
+                                         fal_openai_fail_stream,
+                                         whole,
+                                         FAL_OPENAI_CUT_ADVICE};
     return fal_answers_serve(&form, server, x, err);
 }

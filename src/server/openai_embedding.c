@@ -12,6 +12,7 @@
 static fal_status ask(fal_answers *a, const json_t *input, fal_error *err) {
     fal_tokens tokens = {0};
     fal_request *r = &a->request;
+    FAL_TRY(fal_answers_check_bytes(a, "input", json_string_length(input), err));
     fal_status status =
         json_is_string(input)
             ? fal_request_encode(r, a->model->model, json_string_value(input), &tokens, err)

@@ -173,6 +173,20 @@ out:
     return status;
 }
 
+static size_t bytes_of(const json_t *content) {
+    size_t bytes = json_string_length(content);
+    for (size_t i = 0; i < json_array_size(content); i++)
+        bytes += json_string_length(json_object_get(json_array_get(content, i), "text"));
+    return bytes;
+}
+
+size_t fal_request_content_bytes(const fal_request *r) {
+    size_t bytes = bytes_of(r->system);
+    for (size_t i = 0; i < json_array_size(r->messages); i++)
+        bytes += bytes_of(json_object_get(json_array_get(r->messages, i), "content"));
+    return bytes;
+}
+
 /* ---- back to text ---- */
 
 void fal_tokens_text(const fal_tokenizer *t, const int32_t *ids, size_t count,

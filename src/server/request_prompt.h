@@ -24,6 +24,9 @@ fal_status fal_request_ids(fal_request *r, const fal_model *model, const char *f
 fal_status fal_request_render(fal_request *r, const fal_model *model, bool knows_roles,
                               fal_tokens *out, fal_error *err);
 
+/* Bytes of all texts in r->system and r->messages. */
+size_t fal_request_content_bytes(const fal_request *r);
+
 /* Appends what ids stand for; names of control tokens as they are. */
 void fal_tokens_text(const fal_tokenizer *t, const int32_t *ids, size_t count,
                      fal_string_builder *out);

@@ -124,8 +124,9 @@ static fal_status read_LIST(fal_request *r, const fal_field *field, json_t *valu
 
 static fal_status read_TURNS(fal_request *r, const fal_field *field, json_t *value,
                              fal_error *err) {
-    if (!json_is_array(value) || !json_array_size(value))
-        return refuse_type(r, field, value, "a list of messages", err);
+    if (!json_is_array(value)) return refuse_type(r, field, value, "a list of messages", err);
+    if (!json_array_size(value))
+        return fal_request_refuse(r, field->name, err, "the list is empty, at least one is needed");
     if ((double)json_array_size(value) > field->high)
         return fal_request_refuse(r, field->name, err, "%zu messages, at most %.0f",
                                   json_array_size(value), field->high);

@@ -30,9 +30,10 @@ static fal_status read_keys(const fal_server *server, fal_keys **out, fal_error 
     char *text = NULL;
     size_t length = 0;
     *out = NULL;
-    if (server->keys_text) return fal_keys_open(out, server->keys_text, "keys", err);
+    if (server->keys_text)
+        return fal_keys_open(out, server->keys_text, server->keys_text_name, err);
     if (!server->keys_file) return FAL_OK;
-    FAL_TRY(fal_file_read(&text, &length, server->keys_file, MOST_BYTES, err));
+    FAL_TRY(fal_file_read_regular(&text, &length, server->keys_file, MOST_BYTES, err));
     fal_status status = fal_keys_open(out, text, server->keys_file, err);
     fal_free(text);
     return status;
@@ -127,10 +128,11 @@ fal_status fal_server_open(fal_server **out, const fal_server_options *o, fal_er
     server->started = (int64_t)time(NULL);
     server->keys_file = copy_or_null(o->keys_file);
     server->keys_text = copy_or_null(o->keys_text);
+    server->keys_text_name = copy_or_null(o->keys_text_name);
     server->store = o->store;
     server->store_why = copy_or_null(o->store_why);
     if ((o->keys_file && !server->keys_file) || (o->keys_text && !server->keys_text)
-        || (o->store_why && !server->store_why))
+        || (o->keys_text_name && !server->keys_text_name) || (o->store_why && !server->store_why))
         FAL_TRY_OUT(fal_fail_memory(err, 0));
     FAL_TRY_OUT(fal_cors_check(&server->cors, err));
     FAL_TRY_OUT(copy_models(server, o, err));
@@ -155,6 +157,7 @@ void fal_server_close(fal_server *server) {
     fal_keys_close(server->keys);
     fal_free(server->keys_file);
     fal_free(server->keys_text);
+    fal_free(server->keys_text_name);
     fal_free(server->store_why);
     pthread_mutex_destroy(&server->keys_lock);
     fal_free(server);

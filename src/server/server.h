@@ -30,7 +30,8 @@ typedef struct fal_server_options {
     const char *const *hosts;
     /* Where keys are (keys.h): a file, or text. Neither: everybody who reaches the server may use it. */
     const char *keys_file, *keys_text;
-    double max_seconds; /* of an answer, for handlers; 0: no bound */
+    const char *keys_text_name; /* where keys_text is from, for messages */
+    double max_seconds;         /* of an answer, for handlers; 0: no bound */
     /* What the page keeps; used on the socket thread, must outlive the server. NULL: nothing is kept. */
     fal_store *store;
     const char

@@ -20,7 +20,7 @@ struct fal_server {
     double max_seconds;
     fal_log log;
     int64_t started;
-    char *keys_file, *keys_text; /* or NULL */
+    char *keys_file, *keys_text, *keys_text_name; /* or NULL */
     pthread_mutex_t keys_lock;
     fal_keys *keys; /* under the lock; NULL: none are wanted */
 };

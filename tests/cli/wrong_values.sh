@@ -20,5 +20,9 @@ try "$FALCONER" score --ids 1,2,x
 try "$FALCONER" score --ids 1,-2
 try "$FALCONER" score --ids ''
 try "$FALCONER" score --ids 1,2,
+try "$FALCONER" serve --no-store --port 0 --name ''
+try "$FALCONER" serve --no-store --port 0 --cache-dir nowhere/below/it/
+try "$FALCONER" serve --no-store --port 0 --allow-host http://desk
+ls nowhere 2>/dev/null && fail "a folder was made"
 try "$FALCONER" rope --head-dim 7
 try "$FALCONER" rope --factor 0.5

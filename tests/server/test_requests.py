@@ -108,4 +108,54 @@ def test_bodies():
         check("prompt" not in server.said(), "a body in the log")
 
 
-run([test_codes, test_bodies, test_malformed, test_two_lengths_are_no_two_requests, test_pipelined])
+def message_of(server, path, body):
+    code, _, text = server.ask("POST", path, body if isinstance(body, bytes) else json.dumps(body).encode(), JSON)
+    check(code in (400, 422), path, code, text[:300])
+    error = json.loads(text)["error"]
+    return error if isinstance(error, str) else error["message"]
+
+
+def test_words():
+    """What is refused is told in words of requests, not of parsers."""
+    with serving() as server:
+        check("the body is empty" in message_of(server, "/v1/completions", b""))
+        for body in (b'{"prompt": "a\\u0000b"}', b'{"a\\u0000b": 1}'):
+            said = message_of(server, "/v1/completions", body)
+            check("zero byte" in said and "JSON_" not in said, said)
+        for path in ("/v1/chat/completions", "/v1/messages"):
+            said = message_of(server, path, {"messages": [], "max_tokens": 1})
+            check(said == "messages: the list is empty, at least one is needed", said)
+        for grammar, words in (("root ::= \"a", "grammar: line 1, column 10"), ("a ::= \"a\"", "grammar: there is no rule")):
+            said = message_of(server, "/v1/completions", {"prompt": "", "grammar": grammar})
+            check(said.startswith(words), said)
+            parameters = {"grammar": {"type": "gbnf", "value": grammar}}
+            said = message_of(server, "/generate", {"inputs": "", "parameters": parameters})
+            check(said.startswith("Input validation error: " + words), said)
+
+
+def test_too_long_prompts():
+    """Each dialect names its own field that cuts, if it has one; what cannot fit by its bytes is not tokenized first."""
+    def asked(text):
+        messages = [{"role": "user", "content": [{"type": "text", "text": text}]}]
+        return (("/v1/completions", {"prompt": ["a", text]}, "prompt", 'truncation: "auto"'),
+                ("/v1/chat/completions", {"messages": messages}, "messages", 'truncation: "auto"'),
+                ("/v1/embeddings", {"input": text}, "input", None),
+                ("/v1/messages", {"messages": messages, "max_tokens": 1}, "messages", None),
+                ("/v1/messages", {"messages": [{"role": "user", "content": "a"}], "system": text, "max_tokens": 1}, "messages",
+                 None),
+                ("/generate", {"inputs": text}, "inputs", "truncate: N"), ("/", {"inputs": text}, "inputs", "truncate: N"))
+
+    with serving() as server:
+        for text, unit in (("word " * 5000, " tokens, the context holds 2048"), ("word " * 100000, " bytes, at least ")):
+            for path, body, field, advice in asked(text):
+                said = message_of(server, path, body)
+                check(f"{field}: the prompt has " in said and unit in said, path, said)
+                check(said.endswith("2048") if not advice else advice in said, path, said)
+        for path, body in (("/v1/completions", {"prompt": "word " * 100000, "max_tokens": 1, "truncation": "auto"}),
+                           ("/v1/completions", {"prompt": "word " * 100000, "max_tokens": 1, "truncate": 5}),
+                           ("/generate", {"inputs": "word " * 100000, "parameters": {"max_new_tokens": 1, "truncate": 5}})):
+            code, _, answer = server.ask("POST", path, body)
+            check(code == 200, path, code, answer)
+
+
+run([test_codes, test_bodies, test_words, test_too_long_prompts, test_malformed, test_two_lengths_are_no_two_requests, test_pipelined])

@@ -464,7 +464,7 @@ static void test_parked_are_bounded(void **state) {
             sleep_ms(10);
         assert_int_equal(state_of(e).n_paused, i + 1);
     }
-    CHECK_STATUS(fal_job_start(&jobs[3], e, &slow, &err), FAL_E_BUSY, &err, "3 jobs");
+    CHECK_STATUS(fal_job_start(&jobs[3], e, &slow, &err), FAL_E_BUSY, &err, "3 requests");
     for (size_t i = 0; i < 3; i++) {
         recording got = {0}, alone = {0};
         CHECK_OK(consume(&c, jobs[i], &got, &err), &err);

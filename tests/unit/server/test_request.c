@@ -40,7 +40,7 @@ static void check_refused(fal_body kind, const char *text, const char *field,
 static void fields_are_checked(void **state) {
     (void)state;
     check_refused(FAL_BODY_CHAT, "{}", "messages", "required");
-    check_refused(FAL_BODY_CHAT, "{\"messages\":[]}", "messages", "a list of messages");
+    check_refused(FAL_BODY_CHAT, "{\"messages\":[]}", "messages", "the list is empty");
     check_refused(FAL_BODY_CHAT, "{\"messages\":[{\"content\":\"x\"}]}", "messages", "message 0");
     check_refused(FAL_BODY_COMPLETION, "{\"temperature\":\"hot\"}", "temperature",
                   "\"hot\" is not a number");
