@@ -2,18 +2,13 @@
 #include "cli/json_output.h"
 
 #include "cli/terminal.h"
+#include "formats/json_value.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static int append_part(const char *text, size_t length, void *builder) {
-    fal_string_append(builder, text, length);
-    return 0;
-}
-
 fal_status fal_json_append(fal_string_builder *out, const json_t *value, fal_error *err) {
-    if (json_dump_callback(value, append_part, out, JSON_INDENT(1)) != 0)
-        return fal_fail_memory(err, 0);
+    fal_json_write_text(out, value, JSON_INDENT(1));
     fal_string_append_text(out, "\n");
     return fal_string_status(out, err);
 }

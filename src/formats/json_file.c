@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/string_builder.h"
+#include "formats/json_value.h"
 
 #include <string.h>
 
@@ -89,18 +89,13 @@ fal_status fal_json_read_file(json_t **out, const char *path, fal_error *err) {
     return status;
 }
 
-static int append_part(const char *text, size_t length, void *builder) {
-    fal_string_append(builder, text, length);
-    return 0;
-}
-
 fal_status fal_json_write_file(const char *path, const json_t *value, fal_error *err) {
     fal_string_builder text = {0};
     /* A value is dumped without fault unless memory is short: what is no JSON cannot be made with jansson. */
     size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS);
-    bool dumped = value && json_dump_callback(value, append_part, &text, flags) == 0;
+    fal_json_write_text(&text, value, flags);
     fal_string_append_text(&text, "\n");
-    fal_status status = dumped ? fal_string_status(&text, err) : fal_fail_memory(err, 0);
+    fal_status status = fal_string_status(&text, err);
     if (status == FAL_OK) status = fal_file_write(path, text.text, text.length, err);
     fal_string_release(&text);
     return status;

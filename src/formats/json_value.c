@@ -1,7 +1,6 @@
 /* Bodies of json_value.h. */
 #include "formats/json_value.h"
 
-#include "base/string_builder.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -31,4 +30,13 @@ json_t *fal_json_ids(const int32_t *ids, size_t count) {
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, json_integer(ids[i]));
     return list;
+}
+
+static int append_part(const char *text, size_t length, void *out) {
+    fal_string_append(out, text, length);
+    return ((fal_string_builder *)out)->failed ? -1 : 0;
+}
+
+void fal_json_write_text(fal_string_builder *out, const json_t *value, size_t flags) {
+    if (!value || json_dump_callback(value, append_part, out, flags) != 0) out->failed = true;
 }

@@ -6,6 +6,7 @@
 #include "base/string_builder.h"
 #include "formats/checkpoint_list.h"
 #include "formats/json_file.h"
+#include "formats/json_value.h"
 
 #include <string.h>
 
@@ -121,11 +122,6 @@ static fal_status write_header(fal_safetensors_writer *w, fal_string_builder *js
     return fal_output_write(w->output, json->text, json->length, err);
 }
 
-static int append_part(const char *text, size_t length, void *builder) {
-    fal_string_append(builder, text, length);
-    return 0;
-}
-
 fal_status fal_safetensors_begin(fal_safetensors_writer *w, const char *path, fal_error *err) {
     if (w->output) return fal_fail(err, FAL_E_BUG, "'%s': the header is written already", path);
     fal_string_builder text = {0};
@@ -133,8 +129,9 @@ fal_status fal_safetensors_begin(fal_safetensors_writer *w, const char *path, fa
     bool failed = !whole;
     if (json_object_size(w->metadata))
         failed = failed || json_object_set(whole, "__metadata__", w->metadata) != 0;
-    failed = failed || json_object_update(whole, w->header) != 0
-             || json_dump_callback(whole, append_part, &text, JSON_COMPACT) != 0;
+    failed = failed || json_object_update(whole, w->header) != 0;
+    fal_json_write_text(&text, whole, JSON_COMPACT);
+    failed = failed || text.failed;
     fal_status status = failed ? fal_fail_memory(err, 0) : fal_output_open(&w->output, path, err);
     if (status == FAL_OK) status = write_header(w, &text, err);
     fal_string_release(&text);

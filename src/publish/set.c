@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "formats/json_file.h"
+#include "formats/json_value.h"
 
 #include <math.h>
 #include <string.h>
@@ -137,11 +138,6 @@ static json_t *measuring_to_json(const fal_measuring *m) {
     return o;
 }
 
-static int append_part(const char *text, size_t length, void *builder) {
-    fal_string_append(builder, text, length);
-    return 0;
-}
-
 fal_status fal_set_to_json(fal_string_builder *out, const fal_set *set, fal_error *err) {
     json_t *all = json_object(), *files = json_array();
     json_object_set_new(all, "name", json_string(set->name));
@@ -153,10 +149,8 @@ fal_status fal_set_to_json(fal_string_builder *out, const fal_set *set, fal_erro
     for (size_t i = 0; i < set->n_files; i++)
         json_array_append_new(files, file_to_json(set, &set->files[i]));
     json_object_set_new(all, "files", files);
-    int failed =
-        json_dump_callback(all, append_part, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    fal_json_write_text(out, all, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
     json_decref(all);
-    if (failed) return fal_fail_memory(err, 0);
     fal_string_append_text(out, "\n");
     return fal_string_status(out, err);
 }

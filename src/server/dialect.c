@@ -28,6 +28,15 @@ static const naming *naming_of(const naming *table, int code) {
     return table;
 }
 
+/* The table's word for *code, or the general one for requests or the server; *code becomes what is answered. */
+static const char *type_of(const naming *table, int *code, const char *of_requests,
+                           const char *of_server) {
+    const naming *n = naming_of(table, *code);
+    const char *type = n->type ? n->type : *code < 500 ? of_requests : of_server;
+    if (n->answered) *code = n->answered;
+    return type;
+}
+
 json_t *fal_error_in_openai(int *code, fal_status status, const char *message) {
     static const naming table[] = {
         {401, 0, "invalid_request_error", "invalid_api_key"    },
@@ -38,9 +47,8 @@ json_t *fal_error_in_openai(int *code, fal_status status, const char *message) {
         {503, 0, "server_error",          "overloaded"         },
         {0,   0, NULL,                    NULL                 }
     };
-    const naming *n = naming_of(table, *code);
-    const char *type = n->type ? n->type : *code < 500 ? "invalid_request_error" : "server_error";
-    const char *machine_code = n->machine_code;
+    const char *machine_code = naming_of(table, *code)->machine_code;
+    const char *type = type_of(table, code, "invalid_request_error", "server_error");
     /* A body that is too long is no LIMIT: that is a prompt beyond the context, which the OpenAI answers with 400. */
     if (status == FAL_E_LIMIT) {
         *code = 400;
@@ -64,9 +72,7 @@ json_t *fal_error_in_anthropic(int *code, fal_status status, const char *message
         {0,   0,   NULL,                    NULL}
     };
     if (status == FAL_E_LIMIT) *code = 400;
-    const naming *n = naming_of(table, *code);
-    const char *type = n->type ? n->type : *code < 500 ? "invalid_request_error" : "api_error";
-    if (n->answered) *code = n->answered;
+    const char *type = type_of(table, code, "invalid_request_error", "api_error");
     return json_pack("{s:s,s:{s:s,s:o?}}", "type", "error", "error", "type", type, "message",
                      text_of(message));
 }
@@ -87,9 +93,7 @@ json_t *fal_error_in_tgi(int *code, fal_status status, const char *message) {
     };
     /* Only what the request says is validated; a body that is too long is refused before. */
     if (*code == 413 && status != FAL_E_LIMIT) return error_with_type("validation", message);
-    const naming *n = naming_of(table, *code);
-    if (n->answered) *code = n->answered;
-    const char *type = n->type ? n->type : *code < 500 ? "request" : "generation";
+    const char *type = type_of(table, code, "request", "generation");
     if (*code != 422) return error_with_type(type, message);
     /* Its clients look for these words. */
     char words[sizeof(fal_error) + 40];

@@ -1,17 +1,12 @@
 /* Body of events.h. */
 #include "server/events.h"
 
-#include "base/string_builder.h"
+#include "formats/json_value.h"
 
 void fal_events_begin(fal_exchange *x) {
     fal_exchange_set_header(x, "Cache-Control", "no-cache");
     fal_exchange_set_header(x, "X-Accel-Buffering", "no");
     fal_exchange_begin_stream(x, FAL_EVENTS_TYPE);
-}
-
-static int append_text(const char *text, size_t length, void *out) {
-    fal_string_append(out, text, length);
-    return ((fal_string_builder *)out)->failed ? -1 : 0;
 }
 
 static void begin(fal_string_builder *event, const char *name) {
@@ -31,9 +26,7 @@ static void end(fal_exchange *x, fal_string_builder *event) {
 void fal_event_write(fal_exchange *x, const char *name, json_t *take_data) {
     fal_string_builder event = {0};
     begin(&event, name);
-    if (!take_data
-        || json_dump_callback(take_data, append_text, &event, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
-        event.failed = true;
+    fal_json_write_text(&event, take_data, JSON_COMPACT | JSON_ENCODE_ANY);
     json_decref(take_data);
     end(x, &event);
 }

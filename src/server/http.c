@@ -1,6 +1,7 @@
 /* Body of http.h: what a handler reads of a request and how it answers. Who calls handlers, and when, is http_daemon.c's. */
 #include "base/alloc.h"
 #include "base/cpu.h"
+#include "formats/json_value.h"
 #include "server/http_private.h"
 #include "server/json_body.h"
 
@@ -171,15 +172,9 @@ void fal_exchange_answer(fal_exchange *x, int code, const char *type, const void
     answer_taken(x, code, type, fal_copy_string(length ? body : "", length), length);
 }
 
-static int append_text(const char *text, size_t length, void *out) {
-    fal_string_append(out, text, length);
-    return ((fal_string_builder *)out)->failed ? -1 : 0;
-}
-
 void fal_exchange_answer_json(fal_exchange *x, int code, json_t *take_body) {
     fal_string_builder text = {0};
-    if (!take_body || json_dump_callback(take_body, append_text, &text, JSON_COMPACT) != 0)
-        text.failed = true;
+    fal_json_write_text(&text, take_body, JSON_COMPACT);
     fal_string_append_text(&text, "\n");
     json_decref(take_body);
     size_t length = text.length;

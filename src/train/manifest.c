@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/string_builder.h"
 #include "formats/json_file.h"
+#include "formats/json_value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,20 +75,14 @@ const char *fal_manifest_digest(const fal_manifest *m, const char *name) {
     return json_string_value(json_object_get(m->tensors, name));
 }
 
-static int append_part(const char *text, size_t length, void *builder) {
-    fal_string_append(builder, text, length);
-    return 0;
-}
-
 /* Of everything but the key "sha256". */
 static fal_status digest_of(const json_t *root, char digest[FAL_SHA256_HEX], fal_error *err) {
     json_t *copy = json_copy((json_t *)(uintptr_t)root);
     fal_string_builder text = {0};
     json_object_del(copy, "sha256");
-    bool failed =
-        !copy || json_dump_callback(copy, append_part, &text, JSON_COMPACT | JSON_SORT_KEYS) != 0;
+    fal_json_write_text(&text, copy, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(copy);
-    fal_status status = failed ? fal_fail_memory(err, 0) : fal_string_status(&text, err);
+    fal_status status = fal_string_status(&text, err);
     if (status == FAL_OK) {
         fal_sha256 sum = fal_sha256_begin();
         fal_sha256_add(&sum, text.text, text.length);
@@ -104,8 +99,7 @@ fal_status fal_manifest_write(const fal_manifest *m, const char *folder, fal_err
     FAL_TRY(set(m->root, "sha256", json_string(digest), err));
     char *path = fal_path_join(folder, FILE_NAME);
     fal_status status = path ? FAL_OK : fal_fail_memory(err, 0);
-    if (status == FAL_OK && json_dump_callback(m->root, append_part, &text, JSON_INDENT(1)) != 0)
-        status = fal_fail_memory(err, 0);
+    fal_json_write_text(&text, m->root, JSON_INDENT(1));
     fal_string_append_text(&text, "\n");
     if (status == FAL_OK) status = fal_string_status(&text, err);
     if (status == FAL_OK) status = fal_file_write(path, text.text, text.length, err);
