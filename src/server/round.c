@@ -130,8 +130,9 @@ static bool must_fetch(fal_engine *e, fal_job *job) {
     if (!e->shelf || job->is_prompt_done || most == 0) return false;
     const fal_beginning wanted = {job->how.keyholder, job->prompt, most};
     size_t n_known = fal_places_n_known(e->places, &wanted);
-    job->is_fetching = fal_shelf_fetch(e->shelf, &wanted, n_known, !job->has_fetched);
-    job->has_fetched = true;
+    fal_fetch fetch = fal_shelf_fetch(e->shelf, &wanted, n_known, !job->has_fetched);
+    job->is_fetching = fetch != FAL_FETCH_NOTHING;
+    if (fetch != FAL_FETCH_WAITS) job->has_fetched = true;
     return job->is_fetching;
 }
 

@@ -50,6 +50,7 @@ struct fal_shelf {
     fal_model *model;
     kept *first;
     uint64_t leaving_bytes; /* of timelines that are being written */
+    size_t n_loading;
     fal_shelf_state state;
     fal_shelf_disk *disk; /* NULL: no folder */
     fal_folder_lock *lock;
@@ -242,6 +243,8 @@ static void take_written(fal_shelf *s, kept *k) {
 static void take_loaded(fal_shelf *s, kept *k) {
     fal_session *session = k->task.session;
     k->is_loading = false;
+    s->n_loading--;
+    s->state.memory_bytes -= k->bytes;
     bool is_right =
         k->task.status == FAL_OK && fal_session_count(session) == k->count
         && fal_same_beginning(fal_session_tokens(session), k->tokens, k->count) == k->count;
@@ -345,16 +348,25 @@ const fal_session *fal_shelf_find(fal_shelf *s, const fal_beginning *wanted, siz
     return best->session;
 }
 
-static bool start_reading(fal_shelf *s, kept *k) {
-    if (open_session(s, k->count, &k->task.session, NULL) != FAL_OK) return false;
+/* Its memory is made before it is taken: many that begin at once stay within the bound. */
+static fal_fetch start_reading(fal_shelf *s, kept *k) {
+    s->state.memory_bytes += k->bytes;
+    make_memory(s);
+    bool has_room = s->state.memory_bytes - s->leaving_bytes <= s->how.memory_bytes;
+    if (!has_room || open_session(s, k->count, &k->task.session, NULL) != FAL_OK) {
+        s->state.memory_bytes -= k->bytes;
+        return !has_room && s->n_loading > 0 ? FAL_FETCH_WAITS : FAL_FETCH_NOTHING;
+    }
     k->task.is_load = true;
     k->task.path = k->path;
     k->is_loading = true;
+    s->n_loading++;
     fal_shelf_disk_request(s->disk, &k->task);
-    return true;
+    return FAL_FETCH_READS;
 }
 
-bool fal_shelf_fetch(fal_shelf *s, const fal_beginning *wanted, size_t n_known, bool may_start) {
+fal_fetch fal_shelf_fetch(fal_shelf *s, const fal_beginning *wanted, size_t n_known,
+                          bool may_start) {
     kept *best = NULL;
     size_t n_best = n_known + FEWEST_TOKENS - 1;
     double now = fal_seconds();
@@ -365,8 +377,9 @@ bool fal_shelf_fetch(fal_shelf *s, const fal_beginning *wanted, size_t n_known, 
         n_best = n;
         best = k;
     }
-    if (!best) return false;
-    return best->is_loading || (may_start && start_reading(s, best));
+    if (!best) return FAL_FETCH_NOTHING;
+    if (best->is_loading) return FAL_FETCH_READS;
+    return may_start ? start_reading(s, best) : FAL_FETCH_NOTHING;
 }
 
 fal_shelf_state fal_shelf_state_get(const fal_shelf *s) {

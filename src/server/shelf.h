@@ -24,7 +24,7 @@ typedef struct fal_shelf_options {
 /* What is on it. */
 typedef struct fal_shelf_state {
     size_t n_in_memory, n_on_disk;
-    uint64_t memory_bytes, disk_bytes;
+    uint64_t memory_bytes, disk_bytes; /* memory: also for those that are being read */
 } fal_shelf_state;
 
 /* Finds what an earlier process has left in the folder. Damaged files are removed, those of other models stay.
@@ -55,10 +55,17 @@ void fal_shelf_keep(fal_shelf *s, uint64_t keyholder, const fal_session *timelin
 const fal_session *fal_shelf_find(fal_shelf *s, const fal_beginning *wanted, size_t *n_found,
                                   bool *is_from_disk);
 
-/* Whether a timeline is being read from the folder that has clearly more of what is wanted than n_known tokens. If one could
- * be read and may_start, that begins. A damaged file is removed; one that cannot be read for another reason stays, and is
- * done without for a minute. */
-bool fal_shelf_fetch(fal_shelf *s, const fal_beginning *wanted, size_t n_known, bool may_start);
+typedef enum fal_fetch {
+    FAL_FETCH_NOTHING, /* nothing better is in the folder, or it cannot be read now */
+    FAL_FETCH_READS,   /* one is being read */
+    FAL_FETCH_WAITS    /* one could be read, but those that are being read fill the memory */
+} fal_fetch;
+
+/* Looks for a timeline in the folder that has clearly more of what is wanted than n_known tokens; if may_start, begins to
+ * read it. What is read counts as memory from then on. A damaged file is removed; one that cannot be read for another reason
+ * stays, and is done without for a minute. */
+fal_fetch fal_shelf_fetch(fal_shelf *s, const fal_beginning *wanted, size_t n_known,
+                          bool may_start);
 
 /* Takes over what the shelf's thread has finished. */
 void fal_shelf_collect(fal_shelf *s);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/folder.h"
 #include "engine_fixture.h"
+#include "server/shelf.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,10 @@ static int set_up_folder(void **state) {
     const char *temporary = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
     snprintf(folder, sizeof folder, "%s/falconer-prefix-%ld", temporary, (long)getpid());
     return set_up(state);
+}
+
+static void ignore(void *user) {
+    (void)user;
 }
 
 static void remove_folder(void) {
@@ -190,6 +195,125 @@ static void test_across_restarts(void **state) {
     e = open_engine(&small);
     assert_true(state_of(e).stored_bytes <= 100000);
     assert_true(state_of(e).n_stored_timelines > 0);
+    fal_engine_close(e);
+    remove_folder();
+}
+
+static fal_shelf *open_shelf(fal_batch *batch, fal_session *sample, uint64_t memory_bytes) {
+    fal_shelf *shelf;
+    fal_error err = {0};
+    const fal_shelf_options o = {.batch = batch,
+                                 .memory_bytes = memory_bytes,
+                                 .folder = folder,
+                                 .disk_bytes = 1 << 30,
+                                 .on_news = ignore};
+    CHECK_OK(fal_shelf_open(&shelf, &o, sample, &err), &err);
+    return shelf;
+}
+
+static void collect_until(fal_shelf *shelf, size_t n_in_memory) {
+    for (int k = 0; k < 2000 && fal_shelf_state_get(shelf).n_in_memory != n_in_memory; k++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        fal_shelf_collect(shelf);
+    }
+    assert_int_equal(fal_shelf_state_get(shelf).n_in_memory, n_in_memory);
+}
+
+/* Reads all of several timelines in the room of two; who finds no room waits for those that are being read. */
+static void read_within(fal_shelf *shelf, uint64_t bound) {
+    int32_t prompt[N_PROMPT];
+    bool is_read[8] = {0};
+    for (int n_left = 8; n_left > 0; n_left -= 2) {
+        int n_reading = 0;
+        for (int i = 0; i < 8; i++) {
+            asking(prompt, i, 0);
+            const fal_beginning wanted = {0, prompt, N_PROMPT};
+            fal_fetch fetch =
+                is_read[i] ? FAL_FETCH_NOTHING : fal_shelf_fetch(shelf, &wanted, 0, true);
+            assert_true(fal_shelf_state_get(shelf).memory_bytes <= bound);
+            if (!is_read[i] && n_reading < 2)
+                assert_int_equal(fetch, FAL_FETCH_READS);
+            else if (!is_read[i])
+                assert_int_equal(fetch, FAL_FETCH_WAITS);
+            is_read[i] = is_read[i] || fetch == FAL_FETCH_READS;
+            n_reading += fetch == FAL_FETCH_READS;
+        }
+        assert_int_equal(n_reading, 2);
+        collect_until(shelf, 2);
+    }
+}
+
+/* What is being read counts against the bound of memory. */
+static void test_reading_is_bounded(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT];
+    fal_batch *batch;
+    fal_session *sample;
+    fal_error err = {0};
+    const fal_session_options how = {.n_context = N_CONTEXT};
+    fal_engine *e = open_engine(&on_disk);
+    ask_slowly(e, 8);
+    fal_engine_close(e);
+    CHECK_OK(fal_batch_open(&batch, model, 16, &err), &err);
+    CHECK_OK(fal_batch_session_open(&sample, batch, &how, &err), &err);
+
+    asking(prompt, 0, 0);
+    const fal_beginning wanted = {0, prompt, N_PROMPT};
+    fal_shelf *shelf = open_shelf(batch, sample, 1 << 30);
+    assert_int_equal(fal_shelf_fetch(shelf, &wanted, 0, true), FAL_FETCH_READS);
+    uint64_t each = fal_shelf_state_get(shelf).memory_bytes;
+    collect_until(shelf, 1);
+    assert_true(each > 0);
+    assert_int_equal(fal_shelf_state_get(shelf).memory_bytes, each);
+    fal_shelf_close(shelf);
+
+    shelf = open_shelf(batch, sample, each * 5 / 2);
+    read_within(shelf, each * 5 / 2);
+    fal_shelf_close(shelf);
+    /* One that has no room at all is done without. */
+    shelf = open_shelf(batch, sample, each / 2);
+    assert_int_equal(fal_shelf_fetch(shelf, &wanted, 0, true), FAL_FETCH_NOTHING);
+    assert_int_equal(fal_shelf_state_get(shelf).memory_bytes, 0);
+    fal_shelf_close(shelf);
+    fal_session_close(sample);
+    fal_batch_close(batch);
+    remove_folder();
+}
+
+/* Who waits for the memory that others are read into is not forgotten. */
+static void test_many_are_read_at_once(void **state) {
+    (void)state;
+
+    enum {
+        N_JOBS = 8
+    };
+
+    int32_t prompts[N_JOBS][N_PROMPT];
+    fal_job *jobs[N_JOBS];
+    consumer c = CONSUMER;
+    fal_error err = {0};
+    fal_engine *e = open_engine(&on_disk);
+    ask_slowly(e, N_JOBS);
+    fal_engine_close(e);
+    fal_engine_options o = on_disk;
+    o.n_parallel = N_JOBS;
+    o.cache_bytes = 50000;
+    e = open_engine(&o);
+    for (int i = 0; i < N_JOBS; i++) {
+        fal_job_options how = asking(prompts[i], i, 0);
+        how.on_event = consumer_wake;
+        how.user = &c;
+        CHECK_OK(fal_job_start(&jobs[i], e, &how, &err), &err);
+    }
+    for (int i = 0; i < N_JOBS; i++) {
+        recording got = {0}, alone = {0};
+        fal_job_options how = asking(prompts[i], i, 0);
+        CHECK_OK(consume(&c, jobs[i], &got, &err), &err);
+        generate_alone(&how, 0, &alone);
+        assert_true(is_same(&got, &alone));
+        fal_job_release(jobs[i]);
+    }
+    assert_int_equal(state_of(e).tokens_from_disk, N_JOBS * (N_PROMPT - 1));
     fal_engine_close(e);
     remove_folder();
 }
@@ -395,11 +519,12 @@ static void test_leftovers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_memory),         cmocka_unit_test(test_conversation),
-        cmocka_unit_test(test_bytes_are_bounded), cmocka_unit_test(test_across_restarts),
-        cmocka_unit_test(test_damaged_files),     cmocka_unit_test(test_unreadable_files_stay),
-        cmocka_unit_test(test_full_disk),         cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_leftovers),         cmocka_unit_test(test_keyholders),
+        cmocka_unit_test(test_in_memory),          cmocka_unit_test(test_conversation),
+        cmocka_unit_test(test_bytes_are_bounded),  cmocka_unit_test(test_across_restarts),
+        cmocka_unit_test(test_damaged_files),      cmocka_unit_test(test_unreadable_files_stay),
+        cmocka_unit_test(test_full_disk),          cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_leftovers),          cmocka_unit_test(test_keyholders),
+        cmocka_unit_test(test_reading_is_bounded), cmocka_unit_test(test_many_are_read_at_once),
     };
     return cmocka_run_group_tests(tests, set_up_folder, tear_down);
 }
