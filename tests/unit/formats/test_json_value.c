@@ -24,6 +24,21 @@ static void json_has_no_infinity(void **state) {
     json_decref(value);
 }
 
+static void a_value_becomes_text(void **state) {
+    (void)state;
+    fal_string_builder text = {0};
+    fal_error err = {0};
+    json_t *value = json_pack("{s:i, s:s}", "a", 1, "b", "c");
+    fal_string_append_text(&text, "data: ");
+    fal_json_write_text(&text, value, JSON_COMPACT);
+    assert_string_equal(text.text, "data: {\"a\":1,\"b\":\"c\"}");
+    /* Where memory was short for the value there is none. */
+    fal_json_write_text(&text, NULL, JSON_COMPACT);
+    CHECK_STATUS(fal_string_status(&text, &err), FAL_E_MEMORY, &err, "");
+    fal_string_release(&text);
+    json_decref(value);
+}
+
 static void whole_numbers_stay_within_64_bits(void **state) {
     (void)state;
 
@@ -57,6 +72,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_text_is_always_utf8),
         cmocka_unit_test(json_has_no_infinity),
+        cmocka_unit_test(a_value_becomes_text),
         cmocka_unit_test(whole_numbers_stay_within_64_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
