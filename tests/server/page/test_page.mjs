@@ -314,6 +314,7 @@ test("search", async () => {
 test("rename and delete", async () => {
     await fresh();
     await say("to be renamed");
+    await page.waitForURL(/#\/c\/\d+$/);
     const id = idIn();
     await page.focus(`#conversations li[data-id="${id}"] a`);
     await page.keyboard.press("F2");
