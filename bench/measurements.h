@@ -18,7 +18,7 @@ typedef struct measuring_plan {
 /* Rates in tokens per second; 0: not measured. */
 typedef struct measurements {
     double
-        first_token_seconds; /* a session and its first prompt, less the best time of that prompt */
+        first_token_seconds; /* a session and its first token, less what a later first token takes */
     double read_rate;        /* bytes per second of plainly reading all weights, same threads */
     double prompt_rate, generate_rate;
     double deep_prompt_rate, deep_generate_rate; /* of depth tokens in one feed, and behind them */
