@@ -49,7 +49,7 @@ struct fal_batch {
     /* A thread each, made when first needed; none where the way is not taken. */
     lane *lanes;
     int most_lanes, n_lanes;
-    fal_pool *pool;
+    fal_pool *pool; /* made when first needed */
 };
 
 static void close_lane(lane *l) {
@@ -109,6 +109,12 @@ out:
     return status;
 }
 
+static fal_status make_pool(fal_batch *b, fal_error *err) {
+    int n = fal_model_device(b->model)->n_threads;
+    if (b->pool) return FAL_OK;
+    return fal_pool_open(&b->pool, n < MOST_LANES ? n : MOST_LANES, err);
+}
+
 /* Makes sure of n lanes, and of threads for them. */
 static fal_status make_lanes(fal_batch *b, int n, fal_error *err) {
     const fal_device *device = fal_model_device(b->model);
@@ -123,8 +129,7 @@ static fal_status make_lanes(fal_batch *b, int n, fal_error *err) {
             return status;
         }
     }
-    if (n < 2 || b->pool) return FAL_OK;
-    return fal_pool_open(&b->pool, b->most_lanes, err);
+    return n < 2 ? FAL_OK : make_pool(b, err);
 }
 
 void fal_batch_close(fal_batch *b) {
@@ -383,4 +388,11 @@ fal_status fal_batch_step(fal_batch *b, const fal_batch_part *parts, size_t n_pa
     FAL_TRY(compute(b, &b->whole, err));
     hand_out(&b->whole, fal_model_params(b->model));
     return FAL_OK;
+}
+
+void fal_batch_for(fal_batch *b, int64_t n, fal_range_task *body, void *argument) {
+    if (n > 1 && fal_model_device(b->model)->n_threads > 1 && make_pool(b, NULL) == FAL_OK)
+        fal_pool_for(b->pool, n, 1, body, argument);
+    else
+        body(argument, 0, n);
 }

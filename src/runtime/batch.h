@@ -6,6 +6,8 @@
 
 #include <falconer/session.h>
 
+#include "base/thread.h"
+
 /* Working memory that the steps of many sessions share. Belongs to one thread at a time, as do all sessions on it. */
 typedef struct fal_batch fal_batch;
 
@@ -34,6 +36,10 @@ int fal_batch_max_tokens(const fal_batch *b);
  * context is full, more than max_tokens), MEMORY; then no timeline is changed. No parts: nothing to do. */
 fal_status fal_batch_step(fal_batch *b, const fal_batch_part *parts, size_t n_parts,
                           fal_error *err);
+
+/* Work between two steps that belongs to single parts: calls body as fal_pool_for does, with chunks of one, on the threads
+ * of the model's device. Without memory for threads the caller's does it all. */
+void fal_batch_for(fal_batch *b, int64_t n, fal_range_task *body, void *argument);
 
 /* A session without working memory of its own: besides its cells it costs its logits and tokens. feed, sync and the rest
  * compute it in the batch's memory. options->n_batch is ignored. Fails as fal_session_open. */

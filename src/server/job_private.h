@@ -23,7 +23,11 @@ typedef struct fal_job_answer {
     size_t n_feed, n_fed; /* of these, so many are computed */
     int32_t *parked;      /* what feed points to if it is not the prompt; or NULL */
     int32_t pending;      /* drawn and not computed yet; -1: none */
-    double last_at;       /* when its last token was drawn; 0: none was */
+    /* Of the step at hand, before it is handed out. */
+    fal_piece drawn;
+    fal_status draw_status;
+    fal_error draw_failure;
+    double last_at; /* when its last token was drawn; 0: none was */
 } fal_job_answer;
 
 /* Records of events, one behind the other; grows to the most that waits. */

@@ -168,14 +168,11 @@ void fal_engine_cut_job(fal_engine *e, fal_job *job) {
     fal_engine_end_job(e, job, status == FAL_OK ? NULL : &failure);
 }
 
-static fal_status draw(fal_engine *e, fal_job_answer *a, fal_error *err) {
-    const fal_session *s = a->place->session;
-    const float *logits = fal_session_logits(s);
-    bool has_room = fal_session_count(s) < e->n_context;
-    fal_piece piece;
-    FAL_TRY(fal_answer_draw(a->answer, logits, has_room, &piece, err));
-    FAL_TRY(put_piece(e, a, &piece, logits, err));
-    a->pending = piece.token;
+static fal_status take_drawn(fal_engine *e, fal_job_answer *a, fal_error *err) {
+    if (a->draw_status != FAL_OK && err) *err = a->draw_failure;
+    FAL_TRY(a->draw_status);
+    FAL_TRY(put_piece(e, a, &a->drawn, fal_session_logits(a->place->session), err));
+    a->pending = a->drawn.token;
     count_draw(e, a);
     return fal_answer_is_over(a->answer) ? finish_answer(e, a, err) : FAL_OK;
 }
@@ -237,7 +234,7 @@ static fal_status end_prompt(fal_engine *e, fal_job_answer *a, fal_error *err) {
         FAL_TRY(put_prompt(e, job, err));
         if (job->how.wants_embedding) FAL_TRY(put_embedding(e, job, err));
     }
-    if (!fal_job_has_no_answer(job)) return draw(e, a, err);
+    if (!fal_job_has_no_answer(job)) return take_drawn(e, a, err);
     a->is_over = true;
     job->n_over++;
     fal_engine_leave_place(e, a);
@@ -246,11 +243,26 @@ static fal_status end_prompt(fal_engine *e, fal_job_answer *a, fal_error *err) {
 
 static fal_status take_part(fal_engine *e, const fal_batch_part *part, fal_job_answer *a,
                             fal_error *err) {
-    if (n_unfed(a) == 0) return draw(e, a, err);
+    if (n_unfed(a) == 0) return take_drawn(e, a, err);
     if (part->all_logits) note_logits(e, a->job, a->n_fed, part->count);
     if (part->hidden) note_hidden(e, a->job, part->count);
     a->n_fed += part->count;
     return n_unfed(a) == 0 && a->pending < 0 ? end_prompt(e, a, err) : FAL_OK;
+}
+
+/* ---- drawing ---- */
+
+/* Draws for parts [begin, end) whose logits were wanted; what comes of it is handed out later. */
+static void draw(void *argument, int64_t begin, int64_t end) {
+    fal_engine *e = argument;
+    for (int64_t i = begin; i < end; i++) {
+        fal_job_answer *a = e->partners[i];
+        if (!a || !e->parts[i].wants_logits) continue;
+        const fal_session *s = a->place->session;
+        bool has_room = fal_session_count(s) < e->n_context;
+        a->draw_status = fal_answer_draw(a->answer, fal_session_logits(s), has_room, &a->drawn,
+                                         &a->draw_failure);
+    }
 }
 
 /* ---- the step ---- */
@@ -318,6 +330,7 @@ bool fal_engine_step(fal_engine *e, double now) {
     e->step_began_at = fal_seconds();
     if (fal_batch_step(e->batch, e->parts, n_parts, NULL) != FAL_OK) compute_alone(e, n_parts);
     measure(e, n_parts, fal_seconds() - e->step_began_at);
+    fal_batch_for(e->batch, (int64_t)n_parts, draw, e);
     hand_out(e, n_parts);
     tell(e, n_parts);
     return true;

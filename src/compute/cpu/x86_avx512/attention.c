@@ -32,6 +32,11 @@ static inline __m256 load_eight(const char *numbers, bool is_half) {
     return _mm256_loadu_ps((const float *)(const void *)numbers);
 }
 
+static inline __m512 load_sixteen(const char *numbers, bool is_half) {
+    if (!is_half) return _mm512_loadu_ps(numbers);
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)numbers));
+}
+
 /* Those that `left` names, zeros elsewhere. */
 static inline __m512 load_some(const char *numbers, bool is_half, __mmask16 left) {
     if (is_half) return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(left, numbers));
@@ -68,10 +73,53 @@ static inline void transpose_eight(__m256 *r) {
     }
 }
 
-static inline void load_keys(const fal_attend_span *s, const attend_tile *tile,
-                             const bool is_half) {
+/* Sixteen numbers of two cells, one behind the other. */
+static inline __m512i load_pair(const char *cell, const char *other) {
+    __m512i first = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)cell));
+    return _mm512_inserti64x4(first, _mm256_loadu_si256((const __m256i *)(const void *)other), 1);
+}
+
+/* In each quarter, row r of eight 16-bit numbers becomes column r. */
+INLINE void transpose_quarters(__m512i *r) {
+    __m512i a[8], b[8];
+    for (int i = 0; i < 4; i++) {
+        a[2 * i] = _mm512_unpacklo_epi16(r[2 * i], r[2 * i + 1]);
+        a[2 * i + 1] = _mm512_unpackhi_epi16(r[2 * i], r[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < 2; k++) {
+            b[4 * i + 2 * k] = _mm512_unpacklo_epi32(a[4 * i + k], a[4 * i + k + 2]);
+            b[4 * i + 2 * k + 1] = _mm512_unpackhi_epi32(a[4 * i + k], a[4 * i + k + 2]);
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        r[2 * i] = _mm512_unpacklo_epi64(b[i], b[i + 4]);
+        r[2 * i + 1] = _mm512_unpackhi_epi64(b[i], b[i + 4]);
+    }
+}
+
+/* Turns sixteen cells' numbers i .. i + 15 while they are halves: that moves half as much as turning them as f32. */
+INLINE void load_sixteen_keys(const fal_attend_span *s, const attend_tile *tile, int cell, int i) {
+    const char *keys = (const char *)s->keys + (size_t)(tile->first + cell) * s->key_bytes
+                       + (size_t)i * sizeof(uint16_t);
+    __m512i rows[8];
+    for (int row = 0; row < 8; row++)
+        rows[row] =
+            load_pair(keys + (size_t)row * s->key_bytes, keys + (size_t)(row + 8) * s->key_bytes);
+    transpose_quarters(rows);
+    for (int row = 0; row < 8; row++) {
+        float *to = tile->keys + (int64_t)(i + row) * TILE + cell;
+        __m512i pair = _mm512_shuffle_i64x2(rows[row], rows[row], _MM_SHUFFLE(3, 1, 2, 0));
+        _mm512_store_ps(to, _mm512_cvtph_ps(_mm512_castsi512_si256(pair)));
+        _mm512_store_ps(to + 8 * TILE, _mm512_cvtph_ps(_mm512_extracti64x4_epi64(pair, 1)));
+    }
+}
+
+/* Those from `cell` on, a multiple of 8. */
+static inline void load_keys_from(const fal_attend_span *s, const attend_tile *tile,
+                                  const bool is_half, int cell) {
     size_t bytes = is_half ? sizeof(uint16_t) : sizeof(float);
-    for (int cell = 0; cell < TILE; cell += 8) {
+    for (; cell < TILE; cell += 8) {
         int n = tile->n_cells - cell;
         const char *keys = (const char *)s->keys + (size_t)(tile->first + cell) * s->key_bytes;
         int i = 0;
@@ -95,15 +143,30 @@ static inline void load_keys(const fal_attend_span *s, const attend_tile *tile,
     }
 }
 
+static inline void load_keys(const fal_attend_span *s, const attend_tile *tile,
+                             const bool is_half) {
+    int cell = 0;
+    if (is_half && s->head_dim % LANES == 0) {
+        for (; cell + LANES <= tile->n_cells; cell += LANES) {
+            for (int i = 0; i < s->head_dim; i += LANES)
+                load_sixteen_keys(s, tile, cell, i);
+        }
+    }
+    load_keys_from(s, tile, is_half, cell);
+}
+
 static inline void load_values(const fal_attend_span *s, const attend_tile *tile,
                                const bool is_half) {
     size_t bytes = is_half ? sizeof(uint16_t) : sizeof(float);
+    const int whole = s->head_dim / LANES * LANES;
+    const __mmask16 left = lanes_left(s->head_dim - whole);
     for (int cell = 0; cell < tile->n_cells; cell++) {
         const char *from = (const char *)s->values + (size_t)(tile->first + cell) * s->value_bytes;
         float *to = tile->values + cell * s->sums_stride;
-        for (int i = 0; i < s->sums_stride; i += LANES)
-            _mm512_store_ps(
-                to + i, load_some(from + (size_t)i * bytes, is_half, lanes_left(s->head_dim - i)));
+        for (int i = 0; i < whole; i += LANES)
+            _mm512_store_ps(to + i, load_sixteen(from + (size_t)i * bytes, is_half));
+        if (left)
+            _mm512_store_ps(to + whole, load_some(from + (size_t)whole * bytes, is_half, left));
     }
 }
 
