@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What falconer serve holds: 1, 8 and 64 streams at once over loopback, from one thread that only counts. Usage:
+"""What falconer serve holds: 1, 8 and 64 streams at once over loopback, for a client that only counts. Usage:
   serve.py BUILD_FOLDER [--streams 1,8,64] [--tokens N] [--rounds N] [--json FILE] [-- OPTIONS of falconer serve]
 Per row: tokens per second of all together; time to the first token and between two of them (50th, 95th, 99th percentile, ms);
 fairness, how long the first stream that ended took as a share of the last (all have as many tokens; 1: they ended together);
@@ -8,13 +8,9 @@ import argparse
 import json
 import pathlib
 import re
-import selectors
 import socket
 import subprocess
 import sys
-import time
-
-PROMPT = "You are a butler. The gentleman of the house has asked for his tea and wants to hear what day it is. Number {}. "
 
 
 def options():
@@ -30,41 +26,6 @@ def options():
     return o
 
 
-class Stream:
-    """One answer that is streamed; events are counted as they come, nothing is parsed."""
-
-    def __init__(self, port, number, n_tokens):
-        body = json.dumps({"prompt": PROMPT.format(number), "max_tokens": n_tokens, "stream": True, "temperature": 1,
-                           "seed": number, "ignore_eos": True}).encode()
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.started = time.perf_counter()
-        self.socket.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                            b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        self.socket.setblocking(False)
-        self.times, self.tail, self.head, self.is_whole = [], b"", b"", False
-
-    def take(self):
-        """Whether there is more to come."""
-        try:
-            data = self.socket.recv(65536)
-        except BlockingIOError:
-            return True
-        except ConnectionError:
-            return False
-        now = time.perf_counter()
-        if len(self.head) < 15:
-            self.head += data[:15]
-        text = self.tail + data
-        self.times += [now] * (text.count(b"data: {") - self.tail.count(b"data: {"))
-        self.is_whole = self.is_whole or b"data: [DONE]" in text
-        self.tail = text[-12:]
-        return bool(data)
-
-    def is_good(self):
-        return self.is_whole and b" 200" in self.head
-
-
 def metric(port, name):
     with socket.create_connection(("127.0.0.1", port)) as s:
         s.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -72,43 +33,24 @@ def metric(port, name):
     return sum(float(v) for v in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.M))
 
 
-def run_round(port, n, n_tokens, first):
-    streams = [Stream(port, first + i, n_tokens) for i in range(n)]
-    selector = selectors.DefaultSelector()
-    for s in streams:
-        selector.register(s.socket, selectors.EVENT_READ, s)
-    while selector.get_map():
-        for key, _ in selector.select():
-            if not key.data.take():
-                selector.unregister(key.fileobj)
-                key.fileobj.close()
-    took = [s.times[-1] - s.started for s in streams if s.times] or [1]
-    return streams, min(took) / max(took)
-
-
-def percentiles(values):
-    ordered = sorted(values) or [0]
-    return [round(1000 * ordered[min(len(ordered) - 1, int(q * len(ordered)))], 2) for q in (0.5, 0.95, 0.99)]
+def run(o, port, n, n_tokens, rounds, first):
+    client = pathlib.Path(o.build) / "falconer-bench-streams"
+    command = [client, *map(str, (port, n, n_tokens, rounds, first))]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def measure(port, n, o):
     rounds = o.rounds or (16 if n == 1 else 4 if n < 32 else 2)
-    run_round(port, n, 8, 10 ** 6)  # warm
+    run(o, port, n, 8, 1, 10 ** 6)  # warm
     http = metric(port, "falconer_http_cpu_seconds_total")
     drawn = metric(port, "falconer_drawn_tokens_total")
-    first, between, errors, fairness, spent = [], [], 0, 1, 0
-    for i in range(rounds):
-        started = time.perf_counter()
-        streams, fair = run_round(port, n, o.tokens, 1000 * n + i * n)
-        spent += time.perf_counter() - started
-        fairness = min(fairness, fair)
-        errors += sum(not s.is_good() for s in streams)
-        first += [s.times[0] - s.started for s in streams if s.times]
-        between += [b - a for s in streams for a, b in zip(s.times, s.times[1:])]
+    row = run(o, port, n, o.tokens, rounds, 1000 * n)
     drawn = metric(port, "falconer_drawn_tokens_total") - drawn
     http = (metric(port, "falconer_http_cpu_seconds_total") - http) / max(1, drawn)
-    return {"streams": n, "answers": n * rounds, "errors": errors, "tokens_per_second": round(drawn / spent, 1),
-            "first_token_ms": percentiles(first), "between_tokens_ms": percentiles(between), "fairness": round(fairness, 3),
+    return {"streams": n, "answers": n * rounds, "errors": row["errors"],
+            "tokens_per_second": round(drawn / row["seconds"], 1),
+            "first_token_ms": [round(ms, 2) for ms in row["first_token_ms"]],
+            "between_tokens_ms": [round(ms, 2) for ms in row["between_tokens_ms"]], "fairness": round(row["fairness"], 3),
             "http_us_per_token": round(1e6 * http, 1), "http_share_at_500": round(100 * 500 * http, 2)}
 
 
