@@ -118,7 +118,12 @@ fal_status fal_extension_write_tables(const fal_extension_preset *preset, const 
     "background rgb 'white'; set datafile separator tab; set border 3;" \
     "set tics nomirror; set grid ytics lt 1 lw 0.5 lc rgb '#dddddd';"
 
-/* All lines of one panel; with `other`, what they differ from that column by. */
+/* None and position interpolation lie so far above the rest that beside them nothing else could be told apart. */
+static bool is_close(const fal_extension_arm *arm) {
+    return strcmp(arm->name, "none") != 0 && strcmp(arm->name, "pi") != 0;
+}
+
+/* All lines of one panel; with `other`, what the close ones differ from that column by. */
 static void append_panel(fal_string_builder *b, const char *tsv, int other) {
     static const char *const colours[] = {"#999999", "#c07000", "#1f5f9f", "#2a8f5a",
                                           "#a03020", "#d08090", "#7a4fa0", "#202020"};
@@ -126,6 +131,7 @@ static void append_panel(fal_string_builder *b, const char *tsv, int other) {
     const fal_extension_arm *arm;
     fal_string_append_text(b, "plot ");
     for (int i = 0, k = 0; (arm = next_arm(&i)) != NULL; k++) {
+        if (other && !is_close(arm)) continue;
         fal_gnuplot_append_path(b, tsv);
         if (other)
             fal_string_append_format(b, " every ::1 using 1:($%d-$%d)", k + 2, other);
@@ -163,11 +169,14 @@ static void append_score_commands(fal_string_builder *b, const char *tsv) {
     fal_string_append_text(
         b, " every ::1 using 0:2:xtic(1) with boxes lc rgb '#1f5f9f' title 'after fine-tuning',");
     fal_gnuplot_append_path(b, tsv);
-    fal_string_append_text(b, " every ::1 using 0:2:3:4 with yerrorbars lw 2 lc rgb '#202020' ps 0 "
-                              "title '95 % interval',");
+    /* Arrows with heads at right angles: error bars would leave the bar's end out. */
+    fal_string_append_text(
+        b, " every ::1 using 0:3:(0):($4-$3) with vectors heads size screen 0.006,90 lw 2 "
+           "lc rgb '#202020' title '95 % interval',");
     fal_gnuplot_append_path(b, tsv);
     fal_string_append_text(
-        b, " every ::1 using 0:5 with points pt 7 lc rgb '#d08000' title 'with no fine-tuning'");
+        b,
+        " every ::1 using ($0+0.18):5 with points pt 7 lc rgb '#d08000' title 'with no fine-tuning'");
 }
 
 typedef void append_function(fal_string_builder *b, const char *tsv);

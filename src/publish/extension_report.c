@@ -125,7 +125,7 @@ static void append_losses(fal_string_builder *b, const json_t *seeds, bool has_f
     append_figure(b, "Training loss curves for extension methods", "curves", has_figures);
     fal_string_append_text(
         b,
-        "Nats per weighted token; the lower panel shows the distance from NTK, as all methods see the same batches.\n\n"
+        "Nats per weighted token; the lower panel shows how far the closer ones are from NTK, as all methods see the same batches.\n\n"
         "| method | first gradient norm | first step | first tenth | second tenth | last fifth |\n"
         "| --- | --- | --- | --- | --- | --- |\n");
     for (int i = 0; (arm = fal_extension_arm_at(i)) != NULL; i++) {
