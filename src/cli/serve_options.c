@@ -16,7 +16,7 @@ static const fal_option network_rows[] = {
     FAL_ROW(LIST, "cors", 0, AT(origins), "ORIGIN",
             "pages that may use it; *: all; may be repeated"),
     FAL_ROW(LIST, "allow-host", 0, AT(hosts), "NAME",
-            "a name to answer under without keys; *: any; may be repeated"),
+            "name answered without keys; *: any; repeatable"),
     {0}};
 
 static const fal_option work_rows[] = {
@@ -29,13 +29,13 @@ static const fal_option work_rows[] = {
     FAL_ROW_COUNT("max-seconds", 0, AT(n_seconds), "N", 0, INT_MAX,
                   "longest answer; 0: no bound (0)"),
     FAL_ROW(TEXT, "cache-size", 0, AT(cache_size), "SIZE",
-            "memory for prompts seen before, as 2G (an eighth of what is free, up to 1G)"),
+            "for prompts seen before (1/8 of free, up to 1G)"),
     FAL_ROW(DIRECTORY, "cache-dir", 0, AT(cache_folder), "DIR",
             "keep them there, too, and find them again"),
     FAL_ROW(TEXT, "disk-size", 0, AT(disk_size), "SIZE", "most bytes in that folder (4G)"),
     FAL_ROW_FLAG("no-cache", 0, AT(without_cache), "compute every prompt from its beginning"),
     FAL_ROW(FILE, "store", 0, AT(store), "FILE",
-            "what the page keeps (a file in ~/.local/state/falconer)"),
+            "what the page keeps (in ~/.local/state/falconer)"),
     FAL_ROW_FLAG("no-store", 0, AT(without_store), "the page keeps nothing"),
     {0}};
 
