@@ -151,6 +151,11 @@ static fal_status train(const fal_parsed *parsed, state *s, fal_vocabulary *out,
     fal_progress_clear(&s->reading);
     s->merging = fal_progress_open("merging", "tokens");
     FAL_TRY(fal_bpe_trainer_finish(s->trainer, on_merge, s, out, report, err));
+    if (report->n_words == 0 && o->fields.count > 0)
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "tokenizer-train: there is no text in what was given, no string under "
+                        "--field '%.100s'%s",
+                        o->fields.items[0], o->fields.count > 1 ? " or the other keys" : "");
     if (report->n_words == 0)
         return fal_fail(err, FAL_E_ARGUMENT, "tokenizer-train: there is no text in what was given");
     return complete(out, fal_chat_format_by_name(o->chat_format), err);

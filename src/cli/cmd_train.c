@@ -25,7 +25,9 @@ static const fal_argument arguments[] = {
 static const fal_example examples[] = {
     {"falconer train config.yaml",                                       "As a file says:"  },
     {"falconer train config.yaml --plan",                                "What would it do?"},
-    {"falconer train config.yaml --resume --learning-rate 1e-5",         "Go on:"           },
+    {"falconer train config.yaml --resume",                              "Go on:"           },
+    {"falconer train config.yaml --resume --learning-rate 1e-5 --force",
+     "Go on, with another learning rate:"                                                   },
     {"falconer train -m alfred.gguf -s talks.jsonl -n 1000000 -o tuned", "Without a file:"  },
     {NULL,                                                               NULL               }
 };

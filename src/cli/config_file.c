@@ -71,13 +71,15 @@ static fal_status store(const entry *e, const char *text, fal_error *err) {
     return e->is_given ? FAL_OK : fal_option_store(e->option, e->base, e->label, text, err);
 }
 
-/* {path: PATH, key: value} as PATH,key=value; {key: value} as key=value. */
+/* {path: PATH, key: value} as PATH,key=value; {key: value} as key=value, unless the value is to begin with a path. */
 static fal_status store_mapping(fal_config_file *c, const entry *e, const yaml_node_t *mapping,
                                 fal_error *err) {
     const yaml_node_t *path = find_path(c, mapping);
     fal_string_builder b = {0};
     const char *text = NULL;
     fal_status status = FAL_OK;
+    if (!path && strncmp(e->option->value, "PATH", 4) == 0)
+        return fal_fail(err, FAL_E_ARGUMENT, "%s: the key path is missing", e->label);
     if (path) FAL_TRY_OUT(check_scalar(e, path, err));
     if (path) append_slice(&b, fal_yaml_text(path));
     for (const yaml_node_pair_t *p = mapping->data.mapping.pairs.start;

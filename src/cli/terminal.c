@@ -185,8 +185,8 @@ void fal_progress_show(fal_progress *progress, uint64_t n_done, uint64_t n_total
     memset(bar, '#', (size_t)filled);
     memset(bar + filled, '.', (size_t)(width - filled));
     bar[width] = '\0';
-    fprintf(stderr, "\r\033[K%s [%s] %3.0f%%  %s  %s left", progress->what, bar, share * 100, speed,
-            left);
+    fprintf(stderr, "\r\033[K%s [%s] %3.0f%%", progress->what, bar, share * 100);
+    if (rate > 0) fprintf(stderr, "  %s  %s left", speed, left);
     fflush(stderr);
 }
 

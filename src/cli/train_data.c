@@ -55,6 +55,24 @@ static const fal_option *find_key(const char *name, fal_nearest *nearest) {
     return NULL;
 }
 
+/* "; nearest: weight", or all that there are. */
+static fal_status fail_unknown_key(const char *path, const char *key, const fal_nearest *nearest,
+                                   fal_error *err) {
+    fal_string_builder names = {0};
+    if (nearest->best)
+        return fal_fail(err, FAL_E_ARGUMENT, "source '%.200s': unknown key '%.60s'; nearest: %s",
+                        path, key, nearest->best);
+    for (const fal_option *o = source_keys; o->name; o++)
+        fal_string_append_format(&names, "%s%s", o == source_keys ? "" : ", ", o->name);
+    fal_status status = fal_string_status(&names, err);
+    if (status == FAL_OK)
+        status =
+            fal_fail(err, FAL_E_ARGUMENT, "source '%.200s': unknown key '%.60s', not one of %s",
+                     path, key, names.text);
+    fal_string_release(&names);
+    return status;
+}
+
 static fal_status store_key(source_words *words, const char *path, char *key, fal_error *err) {
     char label[300], *value = strchr(key, '=');
     *value++ = '\0';
@@ -62,9 +80,7 @@ static fal_status store_key(source_words *words, const char *path, char *key, fa
         if (*at == '_') *at = '-';
     fal_nearest nearest = {.word = key};
     const fal_option *option = find_key(key, &nearest);
-    if (!option)
-        return fal_fail(err, FAL_E_ARGUMENT, "source '%.200s': unknown key '%.60s'%s%s", path, key,
-                        nearest.best ? "; nearest: " : "", nearest.best ? nearest.best : "");
+    if (!option) return fail_unknown_key(path, key, &nearest, err);
     snprintf(label, sizeof label, "source '%.200s': %s", path, key);
     unsigned bit = 1u << (option - source_keys);
     if (words->given & bit) return fal_fail(err, FAL_E_ARGUMENT, "%s is given twice", label);
@@ -276,6 +292,19 @@ static fal_status find_weights(group_list *list, const fal_train_choice *c, fal_
     return FAL_OK;
 }
 
+static fal_status fail_unknown_group(const group_list *list, const char *text, fal_error *err) {
+    fal_string_builder names = {0};
+    for (int i = 0; i < list->count; i++)
+        fal_string_append_format(&names, "%s%.60s", i > 0 ? ", " : "", list->names[i]);
+    fal_status status = fal_string_status(&names, err);
+    if (status == FAL_OK)
+        status = fal_fail(err, FAL_E_ARGUMENT,
+                          "train: --group '%.200s': no source is in it; groups with sources: %s",
+                          text, names.text);
+    fal_string_release(&names);
+    return status;
+}
+
 /* A name given to --group twice, or that no source belongs to, is a slip. */
 static fal_status check_names(const group_list *list, const fal_train_choice *c, fal_error *err) {
     for (size_t i = 0; i < c->groups.count; i++) {
@@ -290,9 +319,7 @@ static fal_status check_names(const group_list *list, const fal_train_choice *c,
         for (int k = 0; k < list->count; k++)
             is_known |= strlen(list->names[k]) == (size_t)(end - text)
                         && memcmp(list->names[k], text, (size_t)(end - text)) == 0;
-        if (!is_known)
-            return fal_fail(err, FAL_E_ARGUMENT, "train: --group '%.200s': no source is in it",
-                            text);
+        if (!is_known) return fail_unknown_group(list, text, err);
     }
     return FAL_OK;
 }

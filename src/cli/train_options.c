@@ -83,7 +83,7 @@ static const fal_option batch_rows[] = {
     FAL_ROW_COUNT("micro-batch", 0, AT(micro_batch), "N", 1, 1 << 20,
                   "packed sequences computed at once (1)"),
     FAL_ROW_NUMBER("total-tokens", 'n', AT(total_tokens), "N", 0, MAX_TOKENS,
-                   "of the whole training (0: all data once)"),
+                   "of the whole training (0: as many as the data)"),
     FAL_ROW(SEED, "seed", 0, AT(seed), "N", "of order, fresh weights and adapters (0)"),
     FAL_ROW_CHOICE("recompute", 0, AT(recompute), "WHAT", recompute_choice,
                    "save memory: none, cheap, layer (none)"),
@@ -145,10 +145,11 @@ void fal_train_choice_defaults(void *choice) {
     c->beta1 = 0.9;
     c->beta2 = 0.95;
     c->clip = 1;
-    c->batch_sequences = 8;
 }
 
 /* ---- as the library wants them ---- */
+
+static const int DEFAULT_SEQUENCES = 8;
 
 /* The index of a word among those of a choice; 0 where nothing is said. */
 static int index_of(fal_choice_function *choice, const char *word) {
@@ -191,8 +192,13 @@ fal_status fal_train_choice_options(const fal_train_choice *c, fal_train_options
         .validate_every = c->validate_every};
     if (c->lora_rank > 0 && !c->model)
         return fal_fail(err, FAL_E_ARGUMENT, "train: --lora-rank needs a --model to adapt");
-    if (c->lora_rank == 0 && (c->lora_alpha > 0 || c->lora_norms || c->lora_embeddings))
-        return fal_fail(err, FAL_E_ARGUMENT, "train: --lora-... options need --lora-rank");
+    const char *of_lora = c->lora_alpha > 0    ? "alpha"
+                          : c->lora_norms      ? "norms"
+                          : c->lora_embeddings ? "embeddings"
+                                               : NULL;
+    if (c->lora_rank == 0 && of_lora)
+        return fal_fail(err, FAL_E_ARGUMENT, "train: --lora-%s needs --lora-rank of at least 1",
+                        of_lora);
     if (c->force && !c->resume)
         return fal_fail(err, FAL_E_ARGUMENT, "train: --force is for --resume");
     return FAL_OK;
@@ -201,7 +207,7 @@ fal_status fal_train_choice_options(const fal_train_choice *c, fal_train_options
 fal_status fal_train_choice_batch(const fal_train_choice *c, int sequence_length, int *n_sequences,
                                   int64_t *n_tokens, fal_error *err) {
     double sequences = c->batch_tokens / sequence_length;
-    *n_sequences = c->batch_sequences;
+    *n_sequences = c->batch_sequences > 0 ? c->batch_sequences : DEFAULT_SEQUENCES;
     *n_tokens = (int64_t)c->total_tokens;
     if (c->batch_tokens > 0) {
         if (sequences != floor(sequences) || sequences > 1 << 20)
@@ -210,6 +216,11 @@ fal_status fal_train_choice_batch(const fal_train_choice *c, int sequence_length
                 "train: --batch-tokens %.0f: not a multiple of %d, the sequence length, "
                 "up to %d times",
                 c->batch_tokens, sequence_length, 1 << 20);
+        if (c->batch_sequences > 0 && c->batch_sequences != (int)sequences)
+            return fal_fail(err, FAL_E_ARGUMENT,
+                            "train: --batch-sequences %d and --batch-tokens %.0f, which is %d "
+                            "sequences of %d: say one of them",
+                            c->batch_sequences, c->batch_tokens, (int)sequences, sequence_length);
         *n_sequences = (int)sequences;
     }
     if (c->micro_batch > *n_sequences)

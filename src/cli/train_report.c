@@ -70,9 +70,8 @@ fal_status fal_train_check_memory(const fal_train_start *start, int sequence_len
 
 static void print_drops(FILE *stream, const fal_source_report *r) {
     for (int i = 0; i < r->n_reasons; i++)
-        fprintf(stream, "    dropped %lld: %s (first: record %lld)\n",
-                (long long)r->dropped[i].count, r->dropped[i].reason,
-                (long long)r->dropped[i].first_record);
+        fprintf(stream, "    dropped %lld: %s (first: line %lld)\n", (long long)r->dropped[i].count,
+                r->dropped[i].reason, (long long)r->dropped[i].first_record);
 }
 
 static void print_source(FILE *stream, const fal_train_data *d, int index) {
@@ -85,10 +84,11 @@ static void print_source(FILE *stream, const fal_train_data *d, int index) {
         n_loss += s->report.n_loss_tokens[part];
     char tokens[32];
     fal_format_count(tokens, sizeof tokens, (double)s->report.n_tokens);
-    fprintf(stream, "%s%s: %s, %lld of %lld records, %s tokens, %.0f%% in the loss",
+    fprintf(stream, "%s%s: %s, %lld document%s of %lld record%s, %s tokens, %.0f%% in the loss",
             is_trained ? "" : "validation ", s->options.path,
             s->report.reader ? s->report.reader : "", (long long)s->report.n_kept,
-            (long long)s->report.n_records, tokens,
+            s->report.n_kept == 1 ? "" : "s", (long long)s->report.n_records,
+            s->report.n_records == 1 ? "" : "s", tokens,
             s->report.n_tokens > 0 ? 100.0 * (double)n_loss / (double)s->report.n_tokens : 0.0);
     if (is_trained)
         fprintf(stream, "; %s, %.1f%% of the training, %.2f epochs", s->group, 100 * share.share,
@@ -115,15 +115,16 @@ static void print_memory(FILE *stream, const fal_train_budget *b) {
     };
 
     size_t n_rows = sizeof rows / sizeof rows[0] - (b->device > 0 ? 0 : 1);
-    char bytes[32], free_bytes[32];
+    char bytes[32], needed[32], is_free[32];
     for (size_t i = 0; i < n_rows; i++) {
         fal_format_bytes(bytes, sizeof bytes, (double)rows[i].bytes);
         fprintf(stream, "memory  %-22s %10s\n", rows[i].what, bytes);
     }
     uint64_t available = fal_available_memory();
-    fal_format_bytes(free_bytes, sizeof free_bytes, (double)available);
+    fal_format_bytes(needed, sizeof needed, (double)b->total);
+    fal_format_bytes(is_free, sizeof is_free, (double)available);
     if (available > 0 && b->total > available)
-        fprintf(stream, "warning: only %s are free\n", free_bytes);
+        fprintf(stream, "warning: %s are needed, %s are free\n", needed, is_free);
 }
 
 void fal_train_print_plan(FILE *stream, const fal_train_start *start, const fal_train_data *d,

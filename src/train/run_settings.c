@@ -176,6 +176,8 @@ static void shorten(const char *text, char out[FAL_SETTING_SIZE]) {
         snprintf(out, FAL_SETTING_SIZE, "%s", text);
 }
 
+static const char FORCED[] = "; with force the run goes on all the same";
+
 /* Checkpoints by a version that did not know a setting say nothing of it. */
 static fal_status compare_settings(const fal_progress_of_run *now, const fal_progress_of_run *then,
                                    bool of_model_only, fal_error *err) {
@@ -187,8 +189,8 @@ static fal_status compare_settings(const fal_progress_of_run *now, const fal_pro
             continue;
         shorten(now->settings[i].text, ours);
         shorten(before, theirs);
-        return fal_fail(err, FAL_E_ARGUMENT, "%s is %s now and %s in the checkpoint", name, ours,
-                        theirs);
+        return fal_fail(err, FAL_E_ARGUMENT, "%s is %s now and %s in the checkpoint%s", name, ours,
+                        theirs, is_of_model(name) ? "" : FORCED);
     }
     return FAL_OK;
 }
@@ -205,6 +207,6 @@ fal_status fal_run_settings_compare(const fal_progress_of_run *now, const fal_pr
     return fal_fail(
         err, FAL_E_ARGUMENT,
         "the data are planned otherwise, %s tokens now and %s in the checkpoint: sources, "
-        "weights, seed or length are others",
-        total_of(now), total_of(then));
+        "weights, seed, total tokens or length are others%s",
+        total_of(now), total_of(then), FORCED);
 }

@@ -67,8 +67,11 @@ static fal_status recognise_lines(const fal_reader_row **out, fal_text_lines *li
         if (!line.data && fal_text_lines_number(lines) == 0)
             return fal_fail(err, FAL_E_FORMAT, "'%s' is empty", path);
         if (!line.data || fal_text_lines_number(lines) > RECOGNISED_WITHIN)
-            return fal_fail(err, FAL_E_FORMAT, "'%s': no JSON object in the first %d lines", path,
-                            RECOGNISED_WITHIN);
+            return fal_fail(
+                err, FAL_E_FORMAT,
+                "'%s': no JSON object in the first %lld lines; text that is not named "
+                ".txt needs the reader plain-text",
+                path, (long long)(line.data ? RECOGNISED_WITHIN : fal_text_lines_number(lines)));
         if (!is_blank(line))
             FAL_TRY(recognise_line(out, line, path, fal_text_lines_number(lines), err));
     } while (!*out);

@@ -58,10 +58,8 @@ static bool is_blank(fal_slice line) {
 static fal_status read_record(const fal_text_reading *reading, fal_slice line, const char *path,
                               int64_t number, fal_error *err) {
     if (is_blank(line)) return FAL_OK;
-    char name[1024];
-    snprintf(name, sizeof name, "%s:%lld", path, (long long)number);
     json_t *value = NULL;
-    FAL_TRY(fal_json_parse(&value, line, name, err));
+    FAL_TRY(fal_json_parse_line(&value, line, path, number, err));
     fal_status status = walk(reading, value, false, err);
     json_decref(value);
     return status;

@@ -44,6 +44,7 @@ try "$FALCONER" tokenizer-train text.txt -o out --chat-format alfredo
 try "$FALCONER" tokenizer-train text.txt -o out --control '<end_message>'
 : >empty.txt
 try "$FALCONER" tokenizer-train empty.txt -o out
+try "$FALCONER" tokenizer-train chats.jsonl -o out --field story
 printf '{"text": "a"}\n{"text"\n' >bad.jsonl
 try "$FALCONER" tokenizer-train bad.jsonl -o out
 [ ! -e out ] || fail "something was written"

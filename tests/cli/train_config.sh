@@ -30,6 +30,8 @@ refused 'learning_rate: 0\n'
 refused 'model: falcon-7b-like.gguf\nsources:\n  - path: a.txt\n    weight: 3\n    weight: 4\n'
 refused 'model: falcon-7b-like.gguf\nsources:\n  - path: a.txt\n    weigth: 3\n'
 refused 'model: falcon-7b-like.gguf\nsources:\n  - path: a.txt\n    weight: none\n'
+refused 'model: falcon-7b-like.gguf\nsources:\n  - path: a.txt\n    colour: red\n'
+refused 'model: falcon-7b-like.gguf\nsources:\n  - weight: 3\n'
 refused 'layout: falcon-9b\n'
 try "$FALCONER" train nowhere.yaml
 # What does not go together.
@@ -44,6 +46,7 @@ refuse -s text.txt --force
 refuse -s text.txt --lora-norms
 refuse -s text.txt --context-method yarn
 refuse -s text.txt -l 64 --batch-tokens 100
+refuse -s text.txt -l 64 --batch-tokens 128 --batch-sequences 4
 refuse -s text.txt -l 64 --micro-batch 9
 refuse -s text.txt,reader=pdf
 refuse -s text.txt,group=mine -s talks.jsonl

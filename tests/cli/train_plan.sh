@@ -17,3 +17,19 @@ assert memory.pop("total") == sum(memory.values())
 END
 # A damaged record ends a run that is strict, and is named.
 try "$FALCONER" train $FRESH -q -s talks.jsonl -n 640 --strict
+# A terminal sees a bar, which tells pace and time from when they are known.
+cat >terminal.py <<'END'
+import os, pty, re, subprocess, sys
+ours, theirs = pty.openpty()
+run = subprocess.Popen(sys.argv[1:], stderr=theirs)
+os.close(theirs)
+said = b""
+try:
+    while block := os.read(ours, 4096):
+        said += block
+except OSError:
+    pass
+bars = re.findall(r"step \d+ of 16, loss [^\r]*%[^\r]*", said.decode())
+print(run.wait(), "left" in bars[0], "left" in bars[-1])
+END
+python3 terminal.py "$FALCONER" train $FRESH -s talks.jsonl -s text.txt -n 640 --threads 1 --no-hf -o seen

@@ -21,6 +21,8 @@ echo broken >>bad.jsonl
 try "$FALCONER" train -q $FRESH -s empty.txt -o none
 try "$FALCONER" train -q $FRESH -s empty.jsonl -o none
 try "$FALCONER" train -q $FRESH -s bad.jsonl -s empty.txt -o none
+printf 'no\nrecords\n' >words.csv
+try "$FALCONER" train -q $FRESH -s words.csv -o none
 try "$FALCONER" train -q $FRESH -s text.txt --validation empty.txt -o none
 # One process at a time in a folder; what a killed run left in it goes.
 mkdir -p shared/hf.partial-1-0 && echo x >shared/hf.partial-1-0/config.json && echo x >shared/model.gguf.partial-12-3

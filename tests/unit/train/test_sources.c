@@ -101,6 +101,11 @@ static void the_reader_is_found_or_named(void **state) {
     CHECK_STATUS(read_named(t, "a.jsonl", other, sizeof other - 1, &err), FAL_E_FORMAT, &err,
                  "line 2: a record of no known form");
     CHECK_STATUS(read_named(t, "a.jsonl", none, sizeof none - 1, &err), FAL_E_FORMAT, &err,
+                 "no JSON object in the first 2 lines");
+    char many[2 * 1100];
+    for (size_t i = 0; i < sizeof many; i++)
+        many[i] = i % 2 ? '\n' : 'a';
+    CHECK_STATUS(read_named(t, "a.jsonl", many, sizeof many, &err), FAL_E_FORMAT, &err,
                  "no JSON object in the first 1024 lines");
     t->source.reader = "plain-text";
     check_source(t, "a.jsonl", "a\nb\n", "plain-text", "1: aT{\nb$}\n", "1/1");

@@ -122,7 +122,7 @@ static void what_is_wrong_is_named(void **state) {
     write_text(&t, "bad.jsonl", "{\"text\": \"fine\"}\n{\"text\": }\n");
     write_text(&t, "not.zst", "plain");
     write_text(&t, "a.txt", "text");
-    check_refused(temp_path(&t, "bad.jsonl"), FAL_E_FORMAT, "bad.jsonl:2': line 1: ");
+    check_refused(temp_path(&t, "bad.jsonl"), FAL_E_FORMAT, "bad.jsonl': line 2: ");
     check_refused(temp_path(&t, "not.zst"), FAL_E_FORMAT, "is not packed by zstd");
     check_refused(temp_path(&t, "absent"), FAL_E_NOT_FOUND, "absent");
     fal_error err = {0};
