@@ -61,7 +61,9 @@ static fal_status choose_kv_heads(const fal_layout *layout, const fal_layout_siz
     if (layout->kv == KV_HEADS_GROUPED) {
         *out = s->n_kv_heads;
         if (*out > 0) return FAL_OK;
-        return fal_fail(err, FAL_E_ARGUMENT, "layout %s needs a number of kv heads", layout->name);
+        return fal_fail(err, FAL_E_ARGUMENT,
+                        "layout %s needs a number of kv heads, one that divides its %d heads",
+                        layout->name, s->n_heads);
     }
     *out = layout->kv == KV_HEADS_ONE ? 1 : s->n_heads;
     if (s->n_kv_heads == 0 || s->n_kv_heads == *out) return FAL_OK;

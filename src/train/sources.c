@@ -40,21 +40,46 @@ static bool is_blank(fal_slice line) {
     return true;
 }
 
+static fal_status fail_array(const char *path, int64_t number, fal_error *err) {
+    return fal_fail(err, FAL_E_FORMAT,
+                    "'%s': line %lld: an array, records are objects on lines of their own", path,
+                    (long long)number);
+}
+
+static fal_status fail_unknown_form(const char *path, int64_t number, fal_error *err) {
+    fal_string_builder names = {0};
+    const char *name;
+    for (int i = 0; (name = fal_reader_name(i)); i++)
+        fal_string_append_format(&names, "%s%s", i > 0 ? ", " : "", name);
+    fal_status status = fal_string_status(&names, err);
+    if (status == FAL_OK)
+        status = fal_fail(err, FAL_E_FORMAT,
+                          "'%s': line %lld: a record of no known form, not one for %s", path,
+                          (long long)number, names.text);
+    fal_string_release(&names);
+    return status;
+}
+
+/* An array that goes over many lines has no line that is JSON. */
+static bool begins_array(fal_slice line) {
+    while (line.length > 0 && (*line.data == ' ' || *line.data == '\t'))
+        line.data++, line.length--;
+    return line.length > 0 && *line.data == '[';
+}
+
 /* The reader that knows this line; *out stays NULL for a line that is no JSON. */
 static fal_status recognise_line(const fal_reader_row **out, fal_slice line, const char *path,
                                  int64_t number, fal_error *err) {
     json_t *json;
     fal_error damage;
     fal_status status = fal_json_parse_line(&json, line, path, number, &damage);
-    if (status == FAL_E_FORMAT) return FAL_OK;
+    if (status == FAL_E_FORMAT) return begins_array(line) ? fail_array(path, number, err) : FAL_OK;
     if (status != FAL_OK) return fal_fail_memory(err, line.length);
     if (json_is_object(json)) *out = fal_reader_by_record(&(fal_record){.json = json});
     if (json_is_array(json))
-        status = fal_fail(err, FAL_E_FORMAT, "'%s': line %lld: an array, records are objects", path,
-                          (long long)number);
+        status = fail_array(path, number, err);
     else if (!*out)
-        status = fal_fail(err, FAL_E_FORMAT, "'%s': line %lld: a record of no known form", path,
-                          (long long)number);
+        status = fail_unknown_form(path, number, err);
     json_decref(json);
     return status;
 }
@@ -69,7 +94,7 @@ static fal_status recognise_lines(const fal_reader_row **out, fal_text_lines *li
         if (!line.data || fal_text_lines_number(lines) > RECOGNISED_WITHIN)
             return fal_fail(
                 err, FAL_E_FORMAT,
-                "'%s': no JSON object in the first %lld lines; text that is not named "
+                "'%s': none of the first %lld lines is a JSON object; text that is not named "
                 ".txt needs the reader plain-text",
                 path, (long long)(line.data ? RECOGNISED_WITHIN : fal_text_lines_number(lines)));
         if (!is_blank(line))

@@ -61,6 +61,7 @@ cmp "$MODEL" own/model.gguf
 rm -r own
 try "$FALCONER" train -q -s text.txt --lora-rank 2
 try "$FALCONER" train -q $FRESH --layout falcon-7b --n-kv-heads 2 -s text.txt
+try "$FALCONER" train -q --tokenizer "$MODEL" --layout falcon-40b --n-layers 1 --d-model 32 --n-heads 2 -c 32 -s text.txt
 try "$FALCONER" train -q $FRESH --d-model 33 -s text.txt
 # A format whose control tokens the model lacks.
 try "$FALCONER" train -q -m "$MODEL" -s talks.jsonl --chat-format chatml -l 64

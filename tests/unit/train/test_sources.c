@@ -95,18 +95,21 @@ static void text_files_are_divided_by_lines(void **state) {
 static void the_reader_is_found_or_named(void **state) {
     source_test *t = *state;
     fal_error err = {0};
+    static const char lines[] = "[\n{\"text\": \"a\"},\n{\"text\": \"b\"}\n]\n";
     static const char array[] = "[{\"text\": 1}]\n", other[] = "x\n{\"a\": 1}\n", none[] = "a\nb\n";
     CHECK_STATUS(read_named(t, "a.jsonl", array, sizeof array - 1, &err), FAL_E_FORMAT, &err,
                  "line 1: an array, records are objects");
+    CHECK_STATUS(read_named(t, "a.json", lines, sizeof lines - 1, &err), FAL_E_FORMAT, &err,
+                 "line 1: an array, records are objects");
     CHECK_STATUS(read_named(t, "a.jsonl", other, sizeof other - 1, &err), FAL_E_FORMAT, &err,
-                 "line 2: a record of no known form");
+                 "line 2: a record of no known form, not one for oasst-trees, ");
     CHECK_STATUS(read_named(t, "a.jsonl", none, sizeof none - 1, &err), FAL_E_FORMAT, &err,
-                 "no JSON object in the first 2 lines");
+                 "none of the first 2 lines is");
     char many[2 * 1100];
     for (size_t i = 0; i < sizeof many; i++)
         many[i] = i % 2 ? '\n' : 'a';
     CHECK_STATUS(read_named(t, "a.jsonl", many, sizeof many, &err), FAL_E_FORMAT, &err,
-                 "no JSON object in the first 1024 lines");
+                 "none of the first 1024 lines is");
     t->source.reader = "plain-text";
     check_source(t, "a.jsonl", "a\nb\n", "plain-text", "1: aT{\nb$}\n", "1/1");
     t->source.reader = "pain-text";
