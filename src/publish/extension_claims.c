@@ -155,17 +155,19 @@ fal_extension_gate fal_extension_gate_of(const json_t *seeds) {
     fal_extension_gate gate = {.long_model = (double)NAN, .best_beside = (double)NAN};
     gate.none = fal_extension_over_seeds(seeds, fal_extension_first_loss, "none").mean;
     gate.best = best_of(seeds, &gate.best_arm);
+    bool has_long_model = false;
     for (size_t i = 0; i < json_array_size(seeds); i++) {
         json_t *seed = json_array_get(seeds, i);
         const char *name;
         if (!json_object_get(seed, "long_model")) continue;
         json_t *alone = json_pack("[O]", seed);
+        has_long_model = true;
         gate.long_model = fal_extension_long_model_loss(seed);
         gate.best_beside = best_of(alone, &name);
         json_decref(alone);
     }
-    gate.is_passed =
-        gate.none - gate.best >= FAL_EXTENSION_GATE_GAP && gate.long_model < gate.best_beside;
+    gate.is_passed = gate.none - gate.best >= FAL_EXTENSION_GATE_GAP
+                     && (!has_long_model || gate.long_model < gate.best_beside);
     return gate;
 }
 

@@ -35,11 +35,13 @@ fal_claim_result fal_extension_judge(const json_t *seeds, int index);
 bool fal_extension_judge_matched(const json_t *seeds, int index, fal_claim_result *out);
 
 /* Whether the text asks for a long context at all, measured by losses beyond the trained context with no fine-tuning: without
- * extension the model must be worse than with the best method, and one trained at the long context better than all. */
+ * extension the model must be worse than with the best method, and one trained at the long context, where a seed has one,
+ * better than all. */
 typedef struct fal_extension_gate {
     double none, best; /* means over seeds */
     const char *best_arm;
-    double long_model, best_beside; /* the latter of the compared arms in the same seed */
+    double long_model,
+        best_beside; /* NaN: no seed has one; the latter of the compared arms in the same seed */
     bool is_passed;
 } fal_extension_gate;
 

@@ -104,17 +104,19 @@ static void append_gate(fal_string_builder *b, const json_t *seeds) {
         "## Is the text hard enough?\n\nBeyond the trained context and with no fine-tuning the loss is %.3f without "
         "extension and %.3f with the best method (%s): a gap of %.3f, where %.2f is asked for. ",
         gate.none, gate.best, gate.best_arm, gate.none - gate.best, FAL_EXTENSION_GATE_GAP);
-    if (isfinite(gate.long_model))
+    bool has_long_model = isfinite(gate.long_model);
+    if (has_long_model)
         fal_string_append_format(
             b,
             "A model trained at the long context from the start, with as many tokens, reaches %.3f "
             "where the best method of its seed reaches %.3f. ",
             gate.long_model, gate.best_beside);
-    fal_string_append_text(
-        b, gate.is_passed
-               ? "By both measures the experiment is valid.\n\n"
-               : "**By these measures the experiment is void: the text asks too little of "
-                 "a long context.**\n\n");
+    const char *measures = has_long_model ? "these measures" : "this measure";
+    fal_string_append_format(b,
+                             gate.is_passed ? "By %s the experiment is valid.\n\n"
+                                            : "**By %s the experiment is void: the text asks too "
+                                              "little of a long context.**\n\n",
+                             measures);
 }
 
 /* ---- losses ---- */

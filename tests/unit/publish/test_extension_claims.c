@@ -188,6 +188,9 @@ static void test_gate(void **state) {
     gate = fal_extension_gate_of(seeds);
     assert_string_equal(gate.best_arm, "pi");
     assert_false(gate.is_passed);
+    for (size_t i = 0; i < json_array_size(seeds); i++)
+        json_object_del(json_array_get(seeds, i), "long_model"); /* the quick preset has none */
+    assert_true(fal_extension_gate_of(seeds).is_passed);
     json_decref(seeds);
     seeds = seeds_of(4);
     move_arm(seeds, "ntk-yarn", "norms", 0, 8, -0.5, false);
