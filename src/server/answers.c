@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "server/engine.h"
 #include "server/events.h"
+#include "server/request_prompt.h"
 #include "server/router.h"
 
 #include <stdio.h>
@@ -123,6 +124,12 @@ fal_status fal_answers_check_bytes(fal_answers *a, const char *field, size_t n_b
     return fal_fail(err, FAL_E_LIMIT,
                     "%s: the prompt has %zu bytes, at least %zu tokens; the context holds %zu%s",
                     field, n_bytes, fewest, n_context, cut_advice(a));
+}
+
+fal_status fal_answers_check_messages(fal_answers *a, bool knows_roles, fal_error *err) {
+    size_t n_bytes;
+    FAL_TRY(fal_request_content_bytes(&n_bytes, &a->request, a->model->model, knows_roles, err));
+    return fal_answers_check_bytes(a, "messages", n_bytes, err);
 }
 
 static fal_status check_prompt(fal_answers *a, const char *field, fal_asked *asked,

@@ -114,6 +114,8 @@ fal_status fal_answers_model(fal_server *server, fal_request *r, bool is_strict,
  * it cut. After fal_job_request_read. */
 fal_status fal_answers_check_bytes(fal_answers *a, const char *field, size_t n_bytes,
                                    fal_error *err);
+/* The same of the request's messages. knows_roles, and how else it fails: fal_request_render. */
+fal_status fal_answers_check_messages(fal_answers *a, bool knows_roles, fal_error *err);
 
 /* Adds a prompt; tokens and text are taken, whatever comes of it. An empty prompt becomes the bos token.
  * Fails: ARGUMENT, LIMIT (longer than the context: both lengths are named), MEMORY. */

@@ -23,7 +23,7 @@ static fal_status prepare(fal_answers *a, fal_error *err) {
     FAL_TRY(fal_job_request_read(&a->job, r, model, FAL_DRAWS,
                                  fal_chat_stop_words(fal_model_chat_format(model)), err));
     a->job.options.max_new_tokens = (int)r->max_tokens.value;
-    FAL_TRY(fal_answers_check_bytes(a, "messages", fal_request_content_bytes(r), err));
+    FAL_TRY(fal_answers_check_messages(a, false, err));
     fal_tokens tokens = {0};
     fal_status status = render(r, model, &tokens, err);
     if (status == FAL_OK) return fal_answers_ask(a, "messages", &tokens, NULL, err);

@@ -23,7 +23,7 @@ static fal_status prepare(fal_answers *a, fal_error *err) {
     a->job.options.max_new_tokens = (int)r->max_tokens.value;
     a->job.options.wants_log_probabilities = a->keeps_tokens;
     a->job.options.n_top = a->keeps_tokens ? (int)r->n_top.value : 0;
-    FAL_TRY(fal_answers_check_bytes(a, "messages", fal_request_content_bytes(r), err));
+    FAL_TRY(fal_answers_check_messages(a, true, err));
     fal_tokens tokens = {0};
     fal_status status = fal_request_render(r, model, true, &tokens, err);
     if (status == FAL_OK) return fal_answers_ask(a, "messages", &tokens, NULL, err);

@@ -158,33 +158,35 @@ static fal_status render(fal_request *r, const fal_model *model, const turns *t,
     return status == FAL_OK ? FAL_OK : fal_fail(err, status, "%s", why.message);
 }
 
+/* own_system: the format's, which the turns may point to. To be released, whatever comes of it. */
+static fal_status make_turns(turns *t, fal_request *r, bool knows_roles, const char *own_system,
+                             fal_error *err) {
+    size_t n = json_array_size(r->messages) + 1;
+    *t = (turns){fal_alloc(n, sizeof(fal_message)), fal_alloc(n, sizeof(char *)), 0};
+    if (!t->messages || !t->texts) return fal_fail_memory(err, 0);
+    return add_messages(t, r, knows_roles, own_system, err);
+}
+
 fal_status fal_request_render(fal_request *r, const fal_model *model, bool knows_roles,
                               fal_tokens *out, fal_error *err) {
     char own[1000];
-    size_t n = json_array_size(r->messages) + 1;
-    turns t = {fal_alloc(n, sizeof(fal_message)), fal_alloc(n, sizeof(char *)), 0};
-    fal_status status = FAL_OK;
-    if (!t.messages || !t.texts) FAL_TRY_OUT(fal_fail_memory(err, 0));
+    turns t;
     fal_chat_default_system(fal_model_chat_format(model), (int64_t)time(NULL), own, sizeof own);
-    FAL_TRY_OUT(add_messages(&t, r, knows_roles, own, err));
-    FAL_TRY_OUT(render(r, model, &t, out, err));
-out:
+    fal_status status = make_turns(&t, r, knows_roles, own, err);
+    if (status == FAL_OK) status = render(r, model, &t, out, err);
     turns_release(&t);
     return status;
 }
 
-static size_t bytes_of(const json_t *content) {
-    size_t bytes = json_string_length(content);
-    for (size_t i = 0; i < json_array_size(content); i++)
-        bytes += json_string_length(json_object_get(json_array_get(content, i), "text"));
-    return bytes;
-}
-
-size_t fal_request_content_bytes(const fal_request *r) {
-    size_t bytes = bytes_of(r->system);
-    for (size_t i = 0; i < json_array_size(r->messages); i++)
-        bytes += bytes_of(json_object_get(json_array_get(r->messages, i), "content"));
-    return bytes;
+fal_status fal_request_content_bytes(size_t *out, fal_request *r, const fal_model *model,
+                                     bool knows_roles, fal_error *err) {
+    turns t;
+    fal_status status = make_turns(&t, r, knows_roles, "", err);
+    *out = status == FAL_OK
+               ? fal_chat_content_bytes(fal_model_chat_format(model), t.messages, t.count)
+               : 0;
+    turns_release(&t);
+    return status;
 }
 
 /* ---- back to text ---- */

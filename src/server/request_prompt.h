@@ -24,8 +24,10 @@ fal_status fal_request_ids(fal_request *r, const fal_model *model, const char *f
 fal_status fal_request_render(fal_request *r, const fal_model *model, bool knows_roles,
                               fal_tokens *out, fal_error *err);
 
-/* Bytes of all texts in r->system and r->messages. */
-size_t fal_request_content_bytes(const fal_request *r);
+/* How many bytes of r->system and r->messages fal_request_render would tokenise: the format leaves out some white space.
+ * Fails as it does. */
+fal_status fal_request_content_bytes(size_t *out, fal_request *r, const fal_model *model,
+                                     bool knows_roles, fal_error *err);
 
 /* Appends what ids stand for; names of control tokens as they are. */
 void fal_tokens_text(const fal_tokenizer *t, const int32_t *ids, size_t count,

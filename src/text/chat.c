@@ -320,6 +320,19 @@ static fal_status find_role(int *out, const fal_chat_format *format, const fal_m
                     index + 1, fal_quote(fal_slice_of(message->role)).text);
 }
 
+size_t fal_chat_content_bytes(const fal_chat_format *format, const fal_message *messages,
+                              size_t n_messages) {
+    rendering r = {.format = format};
+    for (size_t i = 0; i < n_messages; i++) {
+        int role;
+        if (find_role(&role, format, messages, i, NULL) == FAL_OK)
+            add_content(&r, messages[i].content, format->roles[role].trim, (int32_t)i);
+    }
+    size_t bytes = r.text.length;
+    fal_string_release(&r.text);
+    return bytes;
+}
+
 static fal_status render(rendering *r, const fal_message *messages, size_t n_messages,
                          bool open_answer, fal_error *err) {
     for (size_t i = 0; i < n_messages; i++) {

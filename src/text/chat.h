@@ -1,5 +1,5 @@
-/* Conversations for training: what a vocabulary needs for a format, which tokens a model is to learn to write. For
- * running models: <falconer/tokenizer.h>. */
+/* Conversations beyond <falconer/tokenizer.h>: what a vocabulary needs for a format, how long contents are, which tokens a
+ * model is to learn to write. */
 #ifndef FAL_TEXT_CHAT_H
 #define FAL_TEXT_CHAT_H
 
@@ -11,6 +11,11 @@ const char *const *fal_chat_controls(const fal_chat_format *format);
 const char *fal_chat_end(const fal_chat_format *format);
 /* How other programs render the format, as a Jinja template; NULL: it has none. */
 const char *fal_chat_template(const fal_chat_format *format);
+
+/* Bytes of all contents in what fal_chat_render would tokenise: without white space that the format leaves out. What it would
+ * refuse counts nothing. */
+size_t fal_chat_content_bytes(const fal_chat_format *format, const fal_message *messages,
+                              size_t n_messages);
 
 /* As fal_chat_render of a closed conversation; the same ids. owners gets one number per id: the index of the message that
  * the token is content of, or that it ends; -1 for what the format puts in front of a content. A token over a border is of

@@ -158,4 +158,23 @@ def test_too_long_prompts():
             check(code == 200, path, code, answer)
 
 
-run([test_codes, test_bodies, test_words, test_too_long_prompts, test_malformed, test_two_lengths_are_no_two_requests, test_pipelined])
+def test_white_space_that_a_format_strips():
+    """A prompt is as long as what is tokenized, not as what was sent."""
+    def asked(text):
+        messages = [{"role": "user", "content": "a"}]
+        parts = [{"type": "text", "text": text}, {"type": "text", "text": ""}]
+        return (("/v1/chat/completions", {"messages": [{"role": "user", "content": text}]}),
+                ("/v1/chat/completions", {"messages": [{"role": "user", "content": parts}]}),
+                ("/v1/chat/completions", {"messages": [{"role": "system", "content": text}, *messages]}),
+                ("/v1/messages", {"messages": messages, "system": text}))
+
+    with serving() as server:
+        for path, body in asked("Good morning!" + "\n" * 100000):
+            code, _, answer = server.ask("POST", path, {**body, "max_tokens": 1})
+            check(code == 200, path, code, answer)
+        for path, body in asked("Good" + "\n" * 100000 + "morning!"):
+            said = message_of(server, path, {**body, "max_tokens": 1})
+            check(" bytes, at least " in said, path, said)
+
+
+run([test_codes, test_bodies, test_words, test_too_long_prompts, test_white_space_that_a_format_strips, test_malformed, test_two_lengths_are_no_two_requests, test_pipelined])

@@ -142,6 +142,35 @@ static void falcon_instruct_has_blank_lines(void **state) {
     check_render("falcon-instruct", lines, 1, false, "\n\nUser: a\r\nb");
 }
 
+static void contents_are_as_long_as_the_format_leaves_them(void **state) {
+    (void)state;
+    static const fal_message messages[] = {
+        {"system",    " a\r\n\r\nb \n"},
+        {"user",      " a\r\n\r\nb \n"},
+        {"assistant", " a\r\n\r\nb \n"},
+        {"nobody",    "abc"           }
+    };
+
+    static const struct {
+        const char *format;
+        size_t bytes[3];
+    } expected[] = {
+        {"alfred",          {6, 6, 9}},
+        {"chatml",          {9, 9, 9}},
+        {"falcon-chat",     {9, 9, 9}},
+        {"falcon-instruct", {6, 3, 3}},
+        {"plain",           {9, 9, 9}}
+    };
+
+    for (size_t k = 0; k < sizeof expected / sizeof expected[0]; k++) {
+        const fal_chat_format *f = fal_chat_format_by_name(expected[k].format);
+        const size_t *bytes = expected[k].bytes;
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(fal_chat_content_bytes(f, messages + i, 1), bytes[i]);
+        assert_int_equal(fal_chat_content_bytes(f, messages, 4), bytes[0] + bytes[1] + bytes[2]);
+    }
+}
+
 static void falcon_chat_has_lines(void **state) {
     (void)state;
     check_render("falcon-chat", talk + 2, 2, true, "Falcon:  Hello! \n\nUser: Why?\nFalcon:");
@@ -366,6 +395,7 @@ int main(void) {
         cmocka_unit_test(tokens_are_of_the_message_they_are_in_or_end),
         cmocka_unit_test(white_space_is_stripped_as_python_does),
         cmocka_unit_test(falcon_instruct_has_blank_lines),
+        cmocka_unit_test(contents_are_as_long_as_the_format_leaves_them),
         cmocka_unit_test(falcon_chat_has_lines),
         cmocka_unit_test(plain_and_chatml),
         cmocka_unit_test(what_is_typed_never_becomes_a_control_token),
