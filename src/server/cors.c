@@ -1,6 +1,8 @@
 /* Body of cors.h. Source: the Fetch standard, "CORS protocol". */
 #include "server/cors.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -30,30 +32,47 @@ static bool is_own(const fal_exchange *x, const char *origin) {
     return host && named && strcasecmp(named + 3, host) == 0;
 }
 
-/* Whether a Host is `name`, with or without a port. */
-static bool is_called(const char *host, const char *name) {
-    size_t length = strlen(name);
-    if (strcasecmp(host, name) == 0) return true;
-    return strncasecmp(host, name, length) == 0 && host[length] == ':'
-           && strspn(host + length + 1, "0123456789") == strlen(host + length + 1);
+/* A whole name may end with a dot. */
+static fal_slice without_dot(fal_slice name) {
+    if (name.length > 1 && name.data[name.length - 1] == '.') name.length--;
+    return name;
 }
 
-/* An address or localhost, with or without a port. */
-static bool is_fixed_name(const char *host) {
+/* The name in a Host or an origin's: without the port. False: what follows it is no port. */
+static bool read_name(fal_slice *out, const char *host) {
+    size_t length = strcspn(host, host[0] == '[' ? "]" : ":");
+    length += host[length] == ']';
+    const char *port = host + length + (host[length] == ':');
+    *out = without_dot((fal_slice){host, length});
+    return !port[strspn(port, "0123456789")];
+}
+
+static bool is_same(fal_slice name, fal_slice other) {
+    return name.length == other.length && strncasecmp(name.data, other.data, name.length) == 0;
+}
+
+/* An address or localhost. */
+static bool is_fixed(fal_slice name) {
     static const char local[] = "localhost";
-    size_t length = strcspn(host, ":"), n = sizeof local - 1;
-    if (host[0] == '[' || strspn(host, "0123456789.") == length) return true;
-    return length >= n && strncasecmp(host + length - n, local, n) == 0
-           && (length == n || host[length - n - 1] == '.');
+    size_t n = sizeof local - 1;
+    if (!name.length || name.data[0] == '[' || strspn(name.data, "0123456789.") >= name.length)
+        return true;
+    return name.length >= n && strncasecmp(name.data + name.length - n, local, n) == 0
+           && (name.length == n || name.data[name.length - n - 1] == '.');
 }
 
 static bool is_known_name(const fal_cors *cors, const char *host) {
-    if (is_fixed_name(host) || (cors->host && is_called(host, cors->host))) return true;
+    fal_slice name, other;
+    if (!read_name(&name, host)) return false;
+    if (is_fixed(name) || (cors->host && is_same(name, without_dot(fal_slice_of(cors->host)))))
+        return true;
     for (size_t i = 0; cors->hosts && cors->hosts[i]; i++)
-        if (strcmp(cors->hosts[i], "*") == 0 || is_called(host, cors->hosts[i])) return true;
+        if (strcmp(cors->hosts[i], "*") == 0
+            || is_same(name, without_dot(fal_slice_of(cors->hosts[i]))))
+            return true;
     for (size_t i = 0; cors->origins && cors->origins[i]; i++) {
         const char *named = strstr(cors->origins[i], "://");
-        if (named && strcasecmp(named + 3, host) == 0) return true;
+        if (named && read_name(&other, named + 3) && is_same(name, other)) return true;
     }
     return false;
 }

@@ -126,6 +126,7 @@ def test_origins():
 def test_names():
     """A page can let a name point to any address that its visitor reaches; without keys only known names are answered."""
     everywhere = {"localhost": 200, "a.localhost:99": 200, "[::1]:80": 200, "127.0.0.1": 200, "10.0.0.7:80": 200,
+                  "LocalHost.:80": 200, "evil.example.com:80.localhost": 403, "127.0.0.1:80.evil.com": 403, "[::1].evil.com": 403,
                   "evil.example.com": 403, "evil.example.com:80": 403, "127.0.0.1.evil.example.com": 403, "desk": 403,
                   "not.alocalhost": 403, "localhost.evil.com": 403}
 
@@ -137,9 +138,10 @@ def test_names():
                 check(code == 200 or b"--allow-host" in got[2], got)
 
     with serving("--cors", "https://chat.example.org") as server:
-        check_names(server, {**everywhere, "chat.example.org": 200})
+        # The name is of an origin; what port somebody in front adds says nothing.
+        check_names(server, {**everywhere, "chat.example.org": 200, "chat.example.org:443": 200, "chat.example.org.": 200})
     with serving("--host", "0.0.0.0", "--allow-host", "desk", "--allow-host", "Chat.example.org") as server:
-        check_names(server, {**everywhere, "desk": 200, "desk:8080": 200, "chat.example.org:1": 200, "chat.example.org": 200,
+        check_names(server, {**everywhere, "desk": 200, "desk:8080": 200, "chat.example.org.:1": 200, "chat.example.org": 200,
                              "chat.example.org.evil.com": 403, "desk:a.evil.com": 403, "desks": 403})
         check("everybody who reaches 0.0.0.0" in server.said(), "no warning")
     with serving("--allow-host", "*") as server:
