@@ -38,6 +38,7 @@ static char *name_of(const char *file) {
 /* The folder that is named may be made, none above it: who mistypes a path is told. */
 static fal_status check_cache_folder(const char *folder, fal_error *err) {
     size_t length = strlen(folder);
+    if (!length) return fal_fail(err, FAL_E_ARGUMENT, "serve: --cache-dir: a folder needs a name");
     while (length > 1 && folder[length - 1] == '/')
         length--;
     while (length > 0 && folder[length - 1] != '/')
@@ -63,8 +64,7 @@ static fal_status cache_folder_of(const fal_serving *s, const char *id, char **o
     if (!folder) return FAL_OK;
     *out =
         s->o->further.count ? fal_path_join(folder, id) : fal_copy_string(folder, strlen(folder));
-    if (!*out) return fal_fail_memory(err, 0);
-    return fal_folder_make(*out, err);
+    return *out ? FAL_OK : fal_fail_memory(err, 0);
 }
 
 static fal_status open_engine(fal_serving *s, fal_server_model *m, fal_error *err) {

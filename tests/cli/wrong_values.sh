@@ -21,6 +21,7 @@ try "$FALCONER" score --ids 1,-2
 try "$FALCONER" score --ids ''
 try "$FALCONER" score --ids 1,2,
 try "$FALCONER" serve --no-store --port 0 --name ''
+try "$FALCONER" serve --no-store --port 0 --cache-dir '' --also nowhere.gguf
 try "$FALCONER" serve --no-store --port 0 --cache-dir nowhere/below/it/
 try "$FALCONER" serve --no-store --port 0 --allow-host http://desk
 ls nowhere 2>/dev/null && fail "a folder was made"

@@ -100,6 +100,21 @@ def test_keys_share_no_prompts():
         check(len(names) >= 2 and not any("key" in name for name in names), names)
 
 
+def test_what_is_kept_of_prompts_is_hidden():
+    """A folder that the server made is its user's alone; one that was there is as its owner left it."""
+    model = pathlib.Path(__file__).parents[2] / "models" / "fledgling-Q8_0.gguf"
+    with tempfile.TemporaryDirectory() as folder:
+        for name, options, made in (("one", (), "one"), ("two", ("--also", model), "two/fledgling-Q8_0")):
+            with serving("--cache-dir", f"{folder}/{name}", *options):
+                mode = (pathlib.Path(folder) / made).stat().st_mode
+                check(mode & 0o777 == 0o700, made, oct(mode))
+        there = pathlib.Path(folder) / "there"
+        there.mkdir()
+        there.chmod(0o750)
+        with serving("--cache-dir", there):
+            check(there.stat().st_mode & 0o777 == 0o750, oct(there.stat().st_mode))
+
+
 def test_origins():
     ours, other = "https://chat.example.org", "https://evil.example.com"
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, x-stainless-os"}
@@ -214,4 +229,5 @@ def test_unix_socket():
         check(pathlib.Path(path).read_text() == "precious", "a file was removed")
 
 
-run([test_keys, test_keys_that_cannot_be_read, test_keys_share_no_prompts, test_origins, test_names, test_tls, test_unix_socket])
+run([test_keys, test_keys_that_cannot_be_read, test_keys_share_no_prompts,
+     test_what_is_kept_of_prompts_is_hidden, test_origins, test_names, test_tls, test_unix_socket])
