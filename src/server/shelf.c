@@ -371,7 +371,7 @@ fal_fetch fal_shelf_fetch(fal_shelf *s, const fal_beginning *wanted, size_t n_kn
     size_t n_best = n_known + FEWEST_TOKENS - 1;
     double now = fal_seconds();
     for (kept *k = s->first; s->disk && k; k = k->next) {
-        bool is_out = k->session || k->readable_at > now;
+        bool is_out = k->session || k->readable_at > now || k->bytes > s->how.memory_bytes;
         size_t n = is_out ? 0 : n_same(k, wanted);
         if (n <= n_best) continue;
         n_best = n;

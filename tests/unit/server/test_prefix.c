@@ -243,6 +243,26 @@ static void read_within(fal_shelf *shelf, uint64_t bound) {
     }
 }
 
+/* One that has no room drives nothing out. */
+static void keep_beside_what_has_no_room(fal_batch *batch, fal_session *sample,
+                                         const fal_beginning *wanted, uint64_t bound) {
+    int32_t other[20];
+    fal_error err = {0};
+    fal_shelf *shelf = open_shelf(batch, sample, bound);
+    for (int i = 0; i < 20; i++)
+        other[i] = 300 + i;
+    CHECK_OK(fal_session_feed(sample, other, 20, NULL, &err), &err);
+    fal_shelf_keep(shelf, 0, sample);
+    assert_int_equal(fal_shelf_state_get(shelf).n_in_memory, 1);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(fal_shelf_fetch(shelf, wanted, 0, true), FAL_FETCH_NOTHING);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        fal_shelf_collect(shelf);
+        assert_int_equal(fal_shelf_state_get(shelf).n_in_memory, 1);
+    }
+    fal_shelf_close(shelf);
+}
+
 /* What is being read counts against the bound of memory. */
 static void test_reading_is_bounded(void **state) {
     (void)state;
@@ -275,6 +295,7 @@ static void test_reading_is_bounded(void **state) {
     assert_int_equal(fal_shelf_fetch(shelf, &wanted, 0, true), FAL_FETCH_NOTHING);
     assert_int_equal(fal_shelf_state_get(shelf).memory_bytes, 0);
     fal_shelf_close(shelf);
+    keep_beside_what_has_no_room(batch, sample, &wanted, each - 1);
     fal_session_close(sample);
     fal_batch_close(batch);
     remove_folder();
