@@ -11,17 +11,26 @@
 fal_model *model;
 static char model_path[256];
 
-int set_up(void **state) {
-    (void)state;
+static int set_up_threads(int n_threads) {
     fal_error err = {0};
     const char *folder = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    const fal_model_options options = {.n_threads = 1};
+    const fal_model_options options = {.n_threads = n_threads};
     snprintf(model_path, sizeof model_path, "%s/falconer-engine-%ld.gguf", folder, (long)getpid());
     CHECK_OK(fal_convert_folder(FAL_SOURCE_DIR "/tests/golden/models/falcon-7b-like", model_path,
                                 NULL, &err),
              &err);
     CHECK_OK(fal_model_open(&model, model_path, &options, &err), &err);
     return 0;
+}
+
+int set_up(void **state) {
+    (void)state;
+    return set_up_threads(1);
+}
+
+int set_up_many_threads(void **state) {
+    (void)state;
+    return set_up_threads(4);
 }
 
 int tear_down(void **state) {

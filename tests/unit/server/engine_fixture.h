@@ -16,7 +16,8 @@ enum {
 
 extern fal_model *model;
 
-int set_up(void **state);
+int set_up(void **state); /* one thread */
+int set_up_many_threads(void **state);
 int tear_down(void **state);
 
 /* An engine on the model with N_CONTEXT tokens. o NULL: defaults. */

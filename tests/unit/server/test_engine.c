@@ -792,5 +792,13 @@ int main(void) {
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_memory_of_open),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    /* What a step draws is drawn by all threads at once. */
+    const struct CMUnitTest of_many_threads[] = {
+        cmocka_unit_test(test_many_answers), cmocka_unit_test(test_tops),
+        cmocka_unit_test(test_grammar),      cmocka_unit_test(test_parked_are_bounded),
+        cmocka_unit_test(test_cancel),       cmocka_unit_test(test_time_limit_keeps_what_was_said),
+        cmocka_unit_test(test_memory),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down)
+           + cmocka_run_group_tests(of_many_threads, set_up_many_threads, tear_down);
 }
