@@ -7,6 +7,7 @@
 #include "cli/nearest.h"
 #include "cli/terminal.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,7 @@ static void check_environment(void) {
 }
 
 int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is told as a full disk is */
     fal_terminal_open();
     check_environment();
     fal_error err = {0};

@@ -28,7 +28,6 @@ fal_status fal_signals_collect(fal_error *err) {
     for (size_t i = 0; i < sizeof collected / sizeof *collected; i++)
         sigaction(collected[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk, which the store can tell */
     return FAL_OK;
 }
 
