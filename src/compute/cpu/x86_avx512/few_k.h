@@ -24,6 +24,7 @@ FAL_PANEL_INLINE void few_add_q2_k(const fal_quads *rows, int e, struct few_sums
     __m512i scales = panel_low_nibbles(bytes), mins = panel_high_nibbles(bytes);
     few_add_lows(sums, 0, few_widen(mins, 0, false));
     few_add_lows(sums, 1, few_widen(mins, 1, false));
+#pragma GCC unroll 4
     for (int part = 0; part < 4; part++) {
         const int first = 8 * (part / 2) + part % 2; /* sub-block */
         __m512i v = quads_load(rows, e, offsetof(struct fal_q2_k, qs) + 16 * (size_t)part);
@@ -62,6 +63,7 @@ FAL_PANEL_INLINE void few_add_q3_k(const fal_quads *rows, int e, struct few_sums
         few_add_lows(sums, i, scales[i]);
         mask[i] = quads_load(rows, e, offsetof(struct fal_q3_k, hmask) + 16 * (size_t)i);
     }
+#pragma GCC unroll 4
     for (int part = 0; part < 4; part++) {
         const int half = part / 2, side = part % 2;
         __m512i v = quads_load(rows, e, offsetof(struct fal_q3_k, qs) + 16 * (size_t)part);
@@ -88,6 +90,7 @@ FAL_PANEL_INLINE void few_add_q4_k(const fal_quads *rows, int e, struct few_sums
                                    __m512i *head) {
     *head = quads_load(rows, e, 0);
     __m512i scales = few_add_k_minima(sums, *head);
+#pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         size_t at = offsetof(struct fal_q4_k, qs) + 32 * (size_t)j;
         __m512i a = quads_load(rows, e, at), b = quads_load(rows, e, at + 16);
@@ -119,6 +122,7 @@ FAL_PANEL_INLINE void few_add_q5_k(const fal_quads *rows, int e, struct few_sums
     __m512i scales = few_add_k_minima(sums, *head), high[2];
     for (int i = 0; i < 2; i++)
         high[i] = quads_load(rows, e, offsetof(struct fal_q5_k, qh) + 16 * (size_t)i);
+#pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         size_t at = offsetof(struct fal_q5_k, qs) + 32 * (size_t)j;
         __m512i a = quads_load(rows, e, at), b = quads_load(rows, e, at + 16);
@@ -140,6 +144,7 @@ FAL_PANEL_INLINE void few_add_q6_k(const fal_quads *rows, int e, struct few_sums
         scales[i] = few_widen(bytes, i, true);
         few_add_lows(sums, i, scales[i]);
     }
+#pragma GCC unroll 4
     for (int part = 0; part < 4; part++) {
         const int half = part / 2, side = part % 2;
         size_t low = offsetof(struct fal_q6_k, ql) + 64 * (size_t)half + 16 * (size_t)side;
@@ -187,6 +192,7 @@ FAL_PANEL_INLINE void few_add_iq4_xs(const fal_quads *rows, int e, struct few_su
     few_add_lows(sums, 1, _mm512_unpackhi_epi16(scales, scales));
     __m512i wide[2] = {_mm512_srai_epi32(_mm512_unpacklo_epi16(scales, scales), 16),
                        _mm512_srai_epi32(_mm512_unpackhi_epi16(scales, scales), 16)};
+#pragma GCC unroll 8
     for (int j = 0; j < 8; j++) {
         __m512i v = quads_load(rows, e, offsetof(struct fal_iq4_xs, qs) + 16 * (size_t)j);
         __m512i first = _mm512_shuffle_epi8(table, panel_low_nibbles(v));
@@ -197,7 +203,8 @@ FAL_PANEL_INLINE void few_add_iq4_xs(const fal_quads *rows, int e, struct few_su
             const int8_t *x = sums->x[t]->q + 32 * j;
             __m512i partial = _mm512_dpbusd_epi32(_mm512_setzero_si512(), first, quads_repeat(x));
             partial = _mm512_dpbusd_epi32(partial, second, quads_repeat(x + 16));
-            sums->codes[t] = _mm512_add_epi32(sums->codes[t], _mm512_mullo_epi32(partial, scale));
+            __m512i *chain = few_chain(sums, t, 32 * j);
+            *chain = _mm512_add_epi32(*chain, _mm512_mullo_epi32(partial, scale));
         }
     }
 }

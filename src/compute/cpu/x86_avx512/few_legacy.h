@@ -168,12 +168,16 @@ FAL_PANEL_INLINE void few_multiply_block(const struct few_kind kind, const fal_q
 /* For n_tokens tokens from `token` on and at least 16 rows. */
 FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product *p, int64_t token,
                                    int n_tokens) {
+    enum {
+        CYCLE = 8 /* blocks in which all rows are asked for ahead once, some in each */
+    };
+
     int64_t n_blocks = p->n_cols / 32;
     const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
     for (int64_t next = 0; next < p->n_rows; next += FAL_QUADS_ROWS) {
         int64_t row = quads_first_row(p, next);
-        bool has_next = row + 2 * FAL_QUADS_ROWS <= p->n_rows;
-        fal_quads rows = {(const uint8_t *)p->w + (size_t)row * p->w_row_bytes, p->w_row_bytes};
+        fal_quads rows = quads_from(p, row);
+        const char *ahead = NULL;
         __m512 acc[FAL_QUADS_TOKENS];
         for (int t = 0; t < n_tokens; t++)
             acc[t] = _mm512_setzero_ps();
@@ -182,9 +186,11 @@ FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product
             for (int t = 0; t < n_tokens; t++)
                 tokens[t] =
                     (const struct fal_q8_1 *)(const void *)(x + (size_t)t * p->x_row_bytes) + i;
-            if (has_next) quads_prefetch(&rows, (size_t)i * kind.block_bytes, kind.block_bytes);
+            if (i % CYCLE == 0) ahead = quads_ahead(p, row, (size_t)i * kind.block_bytes);
+            ahead = quads_prefetch(ahead, p->w_row_bytes, FAL_QUADS_ROWS / CYCLE,
+                                   CYCLE * kind.block_bytes);
             few_multiply_block(kind, &rows, tokens, n_tokens, acc);
-            rows.at += kind.block_bytes;
+            quads_step(&rows, kind.block_bytes);
         }
         for (int t = 0; t < n_tokens; t++)
             _mm512_storeu_ps(p->y + (token + t) * p->y_stride + row, acc[t]);

@@ -8,12 +8,34 @@
 #include "compute/cpu/x86_avx512/quads.h"
 #include "quant/q8_k.h"
 
-/* Four rows and a block, per token: sums of scale * code * x and of min * x, still four of each per row. */
+enum {
+    FEW_CHAINS = 2
+};
+
+/* Four rows and a block, per token: sums of scale * code * x and of min * x, still four of each per row. The former wait for
+ * each other less in two chains; where there are more than two tokens, these suffice. */
 struct few_sums {
     const struct fal_q8_k *const *x;
     int n_tokens;
-    __m512i codes[FAL_QUADS_TOKENS], lows[FAL_QUADS_TOKENS];
+    __m512i codes[FAL_QUADS_TOKENS][FEW_CHAINS], lows[FAL_QUADS_TOKENS];
 };
+
+FAL_PANEL_INLINE struct few_sums few_sums_of(const struct fal_q8_k *const *x, int n_tokens) {
+    struct few_sums sums = {.x = x, .n_tokens = n_tokens};
+    for (int t = 0; t < n_tokens; t++)
+        sums.codes[t][0] = sums.codes[t][1] = sums.lows[t] = _mm512_setzero_si512();
+    return sums;
+}
+
+/* The chain of token t's sums that the sub-block at `column` belongs to. */
+FAL_PANEL_INLINE __m512i *few_chain(struct few_sums *sums, int t, int column) {
+    return &sums->codes[t][sums->n_tokens > 2 ? 0 : column / 32 % FEW_CHAINS];
+}
+
+FAL_PANEL_INLINE __m512i few_codes(const struct few_sums *sums, int t) {
+    if (sums->n_tokens > 2) return sums->codes[t][0];
+    return _mm512_add_epi32(sums->codes[t][0], sums->codes[t][1]);
+}
 
 /* 16-bit number `index` of eight in each quarter, to the low halves of its four lanes; zeros above. */
 FAL_PANEL_INLINE __m512i few_scale(__m512i words, int index) {
@@ -32,7 +54,8 @@ FAL_PANEL_INLINE void few_add_sixteen(struct few_sums *sums, int column, __m512i
     for (int t = 0; t < sums->n_tokens; t++) {
         __m512i partial = _mm512_dpbusd_epi32(_mm512_setzero_si512(), codes,
                                               quads_repeat(sums->x[t]->q + column));
-        sums->codes[t] = _mm512_dpwssd_epi32(sums->codes[t], partial, scale);
+        __m512i *chain = few_chain(sums, t, column);
+        *chain = _mm512_dpwssd_epi32(*chain, partial, scale);
     }
 }
 
@@ -43,7 +66,8 @@ FAL_PANEL_INLINE void few_add_thirty_two(struct few_sums *sums, int column, __m5
         const int8_t *x = sums->x[t]->q + column;
         __m512i partial = _mm512_dpbusd_epi32(_mm512_setzero_si512(), first, quads_repeat(x));
         partial = _mm512_dpbusd_epi32(partial, second, quads_repeat(x + 16));
-        sums->codes[t] = _mm512_dpwssd_epi32(sums->codes[t], partial, scale);
+        __m512i *chain = few_chain(sums, t, column);
+        *chain = _mm512_dpwssd_epi32(*chain, partial, scale);
     }
 }
 

@@ -418,18 +418,17 @@ struct few_kind {
         offset_bits; /* codes stand 1 << offset_bits higher than they are, if it has no minima */
 };
 
-/* acc[t] += the block of 16 rows . x[t] */
+/* acc[t] += the block of 16 rows . x[t]; ahead: see quads_ahead. */
 FAL_PANEL_INLINE void few_multiply_block(const struct few_kind kind, const fal_quads *rows,
-                                         const struct fal_q8_k *const *x, int n_tokens,
-                                         __m512 *acc) {
+                                         const char *ahead, const struct fal_q8_k *const *x,
+                                         int n_tokens, __m512 *acc) {
     __m512i codes[FAL_QUADS_TOKENS][4], lows[FAL_QUADS_TOKENS][4], head[4];
     for (int e = 0; e < 4; e++) {
-        struct few_sums sums = {.x = x, .n_tokens = n_tokens};
-        for (int t = 0; t < n_tokens; t++)
-            sums.codes[t] = sums.lows[t] = _mm512_setzero_si512();
+        struct few_sums sums = few_sums_of(x, n_tokens);
+        ahead = quads_prefetch(ahead, rows->row_bytes, 4, kind.block_bytes);
         kind.add(rows, e, &sums, &head[e]);
         for (int t = 0; t < n_tokens; t++) {
-            codes[t][e] = sums.codes[t];
+            codes[t][e] = few_codes(&sums, t);
             lows[t][e] = sums.lows[t];
             if (!kind.has_minima)
                 codes[t][e] =
@@ -455,8 +454,7 @@ FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product
     const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
     for (int64_t next = 0; next < p->n_rows; next += FAL_QUADS_ROWS) {
         int64_t row = quads_first_row(p, next);
-        bool has_next = row + 2 * FAL_QUADS_ROWS <= p->n_rows;
-        fal_quads rows = {(const uint8_t *)p->w + (size_t)row * p->w_row_bytes, p->w_row_bytes};
+        fal_quads rows = quads_from(p, row);
         __m512 acc[FAL_QUADS_TOKENS];
         for (int t = 0; t < n_tokens; t++)
             acc[t] = _mm512_setzero_ps();
@@ -465,9 +463,9 @@ FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product
             for (int t = 0; t < n_tokens; t++)
                 tokens[t] =
                     (const struct fal_q8_k *)(const void *)(x + (size_t)t * p->x_row_bytes) + i;
-            if (has_next) quads_prefetch(&rows, (size_t)i * kind.block_bytes, kind.block_bytes);
-            few_multiply_block(kind, &rows, tokens, n_tokens, acc);
-            rows.at += kind.block_bytes;
+            few_multiply_block(kind, &rows, quads_ahead(p, row, (size_t)i * kind.block_bytes),
+                               tokens, n_tokens, acc);
+            quads_step(&rows, kind.block_bytes);
         }
         for (int t = 0; t < n_tokens; t++)
             _mm512_storeu_ps(p->y + (token + t) * p->y_stride + row, acc[t]);

@@ -11,17 +11,31 @@
 
 enum {
     FAL_QUADS_ROWS = 16,
-    FAL_QUADS_TOKENS = 4 /* at most */
+    FAL_QUADS_TOKENS = 4, /* at most */
+    FAL_QUADS_AHEAD = 512 /* bytes of a row, between asking for weights and using them */
 };
 
-/* Where the block at hand of the first row begins, and how far it is from one row to the next. */
+/* Where the block at hand of rows 0, 4, 8 and 12 begins, and how far it is from one row to the next: four addresses and
+ * one stride reach all rows, which sixteen addresses do not leave registers for. */
 typedef struct fal_quads {
-    const uint8_t *at;
+    const uint8_t *at[4];
     size_t row_bytes;
 } fal_quads;
 
+FAL_PANEL_INLINE fal_quads quads_from(const fal_product *p, int64_t row) {
+    fal_quads rows = {.row_bytes = p->w_row_bytes};
+    for (int i = 0; i < 4; i++)
+        rows.at[i] = (const uint8_t *)p->w + (size_t)(row + 4 * i) * p->w_row_bytes;
+    return rows;
+}
+
+FAL_PANEL_INLINE void quads_step(fal_quads *rows, size_t block_bytes) {
+    for (int i = 0; i < 4; i++)
+        rows->at[i] += block_bytes;
+}
+
 FAL_PANEL_INLINE const uint8_t *quads_row(const fal_quads *rows, int row) {
-    return rows->at + (size_t)row * rows->row_bytes;
+    return rows->at[row / 4] + (size_t)(row % 4) * rows->row_bytes;
 }
 
 /* Bytes [offset, offset + 16) of the rows of vector e. */
@@ -100,11 +114,23 @@ FAL_PANEL_INLINE int64_t quads_first_row(const fal_product *p, int64_t row) {
     return row + FAL_QUADS_ROWS <= p->n_rows ? row : p->n_rows - FAL_QUADS_ROWS;
 }
 
-/* Asks for what lies as far into the next 16 rows, end to end, as the block at `offset` into these. */
-FAL_PANEL_INLINE void quads_prefetch(const fal_quads *rows, size_t offset, size_t block_bytes) {
-    const uint8_t *next = rows->at - offset + FAL_QUADS_ROWS * (rows->row_bytes + offset);
-    for (size_t i = 0; i < FAL_QUADS_ROWS * block_bytes; i += 64)
-        _mm_prefetch((const char *)next + i, _MM_HINT_T1);
+/* What to ask for while the block at `offset` is used: FAL_QUADS_AHEAD further in the same row; behind its end, in the
+ * row 16 below. Row i's lies i * row_bytes from here. */
+FAL_PANEL_INLINE const char *quads_ahead(const fal_product *p, int64_t row, size_t offset) {
+    const char *at = (const char *)p->w + (size_t)row * p->w_row_bytes + offset;
+    if (offset + FAL_QUADS_AHEAD < p->w_row_bytes) return at + FAL_QUADS_AHEAD;
+    if (row + 2 * FAL_QUADS_ROWS > p->n_rows) return at;
+    return at + FAL_QUADS_AHEAD + (FAL_QUADS_ROWS - 1) * p->w_row_bytes;
+}
+
+/* Asks for n_bytes of the next n rows; returns where those of the row after them begin. */
+FAL_PANEL_INLINE const char *quads_prefetch(const char *ahead, size_t row_bytes, int n,
+                                            size_t n_bytes) {
+    for (int row = 0; row < n; row++, ahead += row_bytes) {
+        for (size_t i = 0; i < n_bytes; i += 64)
+            _mm_prefetch(ahead + i, _MM_HINT_T1);
+    }
+    return ahead;
 }
 
 #endif
