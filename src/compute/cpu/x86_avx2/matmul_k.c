@@ -317,7 +317,7 @@ FAL_PANEL_INLINE void multiply(const struct kind kind, const fal_product *p) {
         int n_panels = (int)((n_rows + FAL_PANEL_ROWS - 1) / FAL_PANEL_ROWS);
         for (int64_t index = 0; index < n_blocks; index++) {
             size_t offset = (size_t)index * kind.block_bytes;
-            panel_prefetch_next(p, row, offset, kind.block_bytes);
+            panel_prefetch(p, row, offset, kind.block_bytes);
             for (int i = 0; i < n_panels; i++) {
                 fal_panel_rows rows = panel_rows_from(p, row + i * FAL_PANEL_ROWS);
                 kind.decode(&rows, offset, &panels[i]);

@@ -179,7 +179,7 @@ FAL_PANEL_INLINE void decode_chunk(const struct kind kind, const fal_product *p,
                                    int64_t first, int n, struct panel *panel) {
     fal_panel_rows rows = panel_rows_from(p, row);
     size_t offset = (size_t)first * kind.block_bytes;
-    panel_prefetch_next(p, row, offset, (size_t)n * kind.block_bytes);
+    panel_prefetch(p, row, offset, (size_t)n * kind.block_bytes);
     for (int i = 0; i < n; i++)
         kind.decode(&rows, offset + (size_t)i * kind.block_bytes, &panel->blocks[i]);
 }
@@ -219,7 +219,7 @@ FAL_PANEL_INLINE void multiply_few(const struct kind kind, const fal_product *p,
             const struct fal_q8_1 *tokens[FEW_TOKENS];
             struct block block;
             size_t offset = (size_t)i * kind.block_bytes;
-            if (i % CHUNK == 0) panel_prefetch_next(p, row, offset, CHUNK * kind.block_bytes);
+            if (i % CHUNK == 0) panel_prefetch(p, row, offset, CHUNK * kind.block_bytes);
             kind.decode(&rows, offset, &block);
             find_activations(tokens, p->x, p->x_row_bytes, n_tokens, i);
             multiply_block(kind, &block, tokens, n_tokens, acc);

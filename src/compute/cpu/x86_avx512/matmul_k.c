@@ -395,7 +395,7 @@ FAL_PANEL_INLINE void multiply_many(const struct kind kind, const fal_product *p
         for (int64_t index = 0; index < n_blocks; index++) {
             size_t offset = (size_t)index * kind.block_bytes;
             int64_t token = 0;
-            panel_prefetch_next(p, row, offset, kind.block_bytes);
+            panel_prefetch(p, row, offset, kind.block_bytes);
             for (int h = 0; h < 2; h++) {
                 fal_panel_rows rows = panel_rows_from(p, row + h * FAL_PANEL_HALF);
                 kind.decode(&rows, offset, &panel.half[h]);

@@ -197,7 +197,7 @@ FAL_PANEL_INLINE void multiply_panel(const struct kind kind, const struct panel 
 FAL_PANEL_INLINE void decode_chunk(const struct kind kind, const fal_product *p, int64_t row,
                                    int64_t first, int n, struct panel *panel) {
     size_t offset = (size_t)first * kind.block_bytes;
-    panel_prefetch_next(p, row, offset, (size_t)n * kind.block_bytes);
+    panel_prefetch(p, row, offset, (size_t)n * kind.block_bytes);
     for (int h = 0; h < 2; h++) {
         struct half *half = &panel->half[h];
         fal_panel_rows rows = panel_rows_from(p, row + h * FAL_PANEL_HALF);

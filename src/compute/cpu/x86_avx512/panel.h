@@ -20,7 +20,8 @@ enum {
     FAL_PANEL_HALF = 16, /* rows of a half */
     FAL_PANEL_ROWS = 32,
     FAL_PANEL_BYTES = 64, /* of one vector */
-    FAL_PANEL_TOKENS = 4  /* multiplied at a time */
+    FAL_PANEL_TOKENS = 4, /* multiplied at a time */
+    FAL_PANEL_AHEAD = 512 /* bytes of a row, between asking for weights and using them */
 };
 
 /* Where the rows of a half begin. */
@@ -158,14 +159,19 @@ FAL_PANEL_INLINE fal_panel_rows panel_rows_from(const fal_product *p, int64_t fi
     return rows;
 }
 
-/* Asks for the bytes of the next panel, end to end, while bytes [offset, offset + bytes) of this one's rows are used. */
-FAL_PANEL_INLINE void panel_prefetch_next(const fal_product *p, int64_t row, size_t offset,
-                                          size_t bytes) {
-    if (row + 2 * FAL_PANEL_ROWS > p->n_rows) return;
-    const char *next = (const char *)p->w + (size_t)(row + FAL_PANEL_ROWS) * p->w_row_bytes
-                       + offset * FAL_PANEL_ROWS;
-    for (size_t i = 0; i < bytes * FAL_PANEL_ROWS; i += 64) {
-        _mm_prefetch(next + i, _MM_HINT_T1);
+/* Asks for what comes FAL_PANEL_AHEAD bytes behind [offset, offset + bytes) of the panel's rows; behind their end, the rows of
+ * the next panel begin. */
+FAL_PANEL_INLINE void panel_prefetch(const fal_product *p, int64_t row, size_t offset,
+                                     size_t bytes) {
+    const char *ahead =
+        (const char *)p->w + (size_t)row * p->w_row_bytes + offset + FAL_PANEL_AHEAD;
+    if (offset + FAL_PANEL_AHEAD >= p->w_row_bytes) {
+        if (row + 2 * FAL_PANEL_ROWS > p->n_rows) return;
+        ahead += (FAL_PANEL_ROWS - 1) * p->w_row_bytes;
+    }
+    for (int i = 0; i < FAL_PANEL_ROWS; i++, ahead += p->w_row_bytes) {
+        for (size_t at = 0; at < bytes; at += 64)
+            _mm_prefetch(ahead + at, _MM_HINT_T1);
     }
 }
 
