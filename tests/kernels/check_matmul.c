@@ -364,7 +364,7 @@ static void check_invariance(fal_kernelcheck *c, struct sample *s) {
     check_alone(c, s, alone, (struct part){0, MAX_ROWS, 0, MAX_TOKENS, 1, FAL_AT_END});
     check_alone(c, s, alone, (struct part){0, MAX_ROWS, 3, 1, 0, FAL_AT_START});
     check_alone(c, s, alone, (struct part){8, 32, 1, 16, 0, FAL_AT_END_ODD});
-    for (int64_t n_tokens = 1; n_tokens <= 5; n_tokens++) { /* whole panels, and a few rows more */
+    for (int64_t n_tokens = 1; n_tokens <= 8; n_tokens++) { /* whole panels, and a few rows more */
         for (int64_t n_rows = 15; n_rows <= 39; n_rows += 8)
             check_alone(c, s, alone, (struct part){2, n_rows, n_tokens, n_tokens, 1, FAL_AT_END});
     }

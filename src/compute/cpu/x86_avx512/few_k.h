@@ -11,23 +11,23 @@
 #include "quant/q6_k.h"
 
 /* Adds a block of vector e's rows; *head: what the scales of the block are taken from, if it is. */
-typedef void few_add_block(const fal_quads *rows, int e, struct few_sums *sums, __m512i *head);
+typedef void few_add_block(const fal_panel_rows *rows, int e, struct few_sums *sums, __m512i *head);
 
 /* The scales of a block; dmin where it has minima. */
-typedef void few_block_scales(const fal_quads *rows, const __m512i head[4], __m512 *d,
+typedef void few_block_scales(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                               __m512 *dmin);
 
-FAL_PANEL_INLINE void few_add_q2_k(const fal_quads *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_q2_k(const fal_panel_rows *rows, int e, struct few_sums *sums,
                                    __m512i *head) {
     (void)head;
-    __m512i bytes = quads_load(rows, e, offsetof(struct fal_q2_k, scales));
+    __m512i bytes = panel_four_rows(rows, e, offsetof(struct fal_q2_k, scales));
     __m512i scales = panel_low_nibbles(bytes), mins = panel_high_nibbles(bytes);
     few_add_lows(sums, 0, few_widen(mins, 0, false));
     few_add_lows(sums, 1, few_widen(mins, 1, false));
 #pragma GCC unroll 4
     for (int part = 0; part < 4; part++) {
         const int first = 8 * (part / 2) + part % 2; /* sub-block */
-        __m512i v = quads_load(rows, e, offsetof(struct fal_q2_k, qs) + 16 * (size_t)part);
+        __m512i v = panel_four_rows(rows, e, offsetof(struct fal_q2_k, qs) + 16 * (size_t)part);
         for (int k = 0; k < 4; k++)
             few_add_sixteen(sums, 16 * (first + 2 * k),
                             panel_masked(_mm512_srli_epi32(v, 2 * (unsigned)k), 3),
@@ -35,10 +35,10 @@ FAL_PANEL_INLINE void few_add_q2_k(const fal_quads *rows, int e, struct few_sums
     }
 }
 
-FAL_PANEL_INLINE void few_scales_q2_k(const fal_quads *rows, const __m512i head[4], __m512 *d,
+FAL_PANEL_INLINE void few_scales_q2_k(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                                       __m512 *dmin) {
     (void)head;
-    __m512i pair = quads_gather4(rows, offsetof(struct fal_q2_k, d));
+    __m512i pair = panel_gather4(rows, offsetof(struct fal_q2_k, d));
     *d = panel_low_f16(pair);
     *dmin = panel_high_f16(pair);
 }
@@ -54,19 +54,19 @@ FAL_PANEL_INLINE __m512i few_q3_k_scales(__m512i tail) {
     return _mm512_sub_epi8(_mm512_or_si512(low, _mm512_slli_epi32(high, 4)), _mm512_set1_epi8(32));
 }
 
-FAL_PANEL_INLINE void few_add_q3_k(const fal_quads *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_q3_k(const fal_panel_rows *rows, int e, struct few_sums *sums,
                                    __m512i *head) {
     __m512i scales[2], mask[2];
-    *head = quads_load(rows, e, sizeof(struct fal_q3_k) - 16);
+    *head = panel_four_rows(rows, e, sizeof(struct fal_q3_k) - 16);
     for (int i = 0; i < 2; i++) {
         scales[i] = few_widen(few_q3_k_scales(*head), i, true);
         few_add_lows(sums, i, scales[i]);
-        mask[i] = quads_load(rows, e, offsetof(struct fal_q3_k, hmask) + 16 * (size_t)i);
+        mask[i] = panel_four_rows(rows, e, offsetof(struct fal_q3_k, hmask) + 16 * (size_t)i);
     }
 #pragma GCC unroll 4
     for (int part = 0; part < 4; part++) {
         const int half = part / 2, side = part % 2;
-        __m512i v = quads_load(rows, e, offsetof(struct fal_q3_k, qs) + 16 * (size_t)part);
+        __m512i v = panel_four_rows(rows, e, offsetof(struct fal_q3_k, qs) + 16 * (size_t)part);
         for (int k = 0; k < 4; k++) {
             const int bit = 4 * half + k;
             __m512i third = bit < 2 ? _mm512_slli_epi32(mask[side], (unsigned)(2 - bit))
@@ -79,21 +79,21 @@ FAL_PANEL_INLINE void few_add_q3_k(const fal_quads *rows, int e, struct few_sums
     }
 }
 
-FAL_PANEL_INLINE void few_scales_q3_k(const fal_quads *rows, const __m512i head[4], __m512 *d,
+FAL_PANEL_INLINE void few_scales_q3_k(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                                       __m512 *dmin) {
     (void)rows;
     *d = panel_high_f16(quads_pick(head, 3));
     *dmin = _mm512_setzero_ps();
 }
 
-FAL_PANEL_INLINE void few_add_q4_k(const fal_quads *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_q4_k(const fal_panel_rows *rows, int e, struct few_sums *sums,
                                    __m512i *head) {
-    *head = quads_load(rows, e, 0);
+    *head = panel_four_rows(rows, e, 0);
     __m512i scales = few_add_k_minima(sums, *head);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         size_t at = offsetof(struct fal_q4_k, qs) + 32 * (size_t)j;
-        __m512i a = quads_load(rows, e, at), b = quads_load(rows, e, at + 16);
+        __m512i a = panel_four_rows(rows, e, at), b = panel_four_rows(rows, e, at + 16);
         few_add_thirty_two(sums, 64 * j, panel_low_nibbles(a), panel_low_nibbles(b),
                            few_byte_scale(scales, 2 * j));
         few_add_thirty_two(sums, 64 * j + 32, panel_high_nibbles(a), panel_high_nibbles(b),
@@ -101,7 +101,7 @@ FAL_PANEL_INLINE void few_add_q4_k(const fal_quads *rows, int e, struct few_sums
     }
 }
 
-FAL_PANEL_INLINE void few_scales_pair(const fal_quads *rows, const __m512i head[4], __m512 *d,
+FAL_PANEL_INLINE void few_scales_pair(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                                       __m512 *dmin) {
     (void)rows;
     __m512i pair = quads_pick(head, 0);
@@ -116,16 +116,16 @@ FAL_PANEL_INLINE __m512i few_with_fifth(__m512i codes, __m512i high, int bit) {
     return _mm512_or_si512(codes, panel_masked(fifth, 16));
 }
 
-FAL_PANEL_INLINE void few_add_q5_k(const fal_quads *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_q5_k(const fal_panel_rows *rows, int e, struct few_sums *sums,
                                    __m512i *head) {
-    *head = quads_load(rows, e, 0);
+    *head = panel_four_rows(rows, e, 0);
     __m512i scales = few_add_k_minima(sums, *head), high[2];
     for (int i = 0; i < 2; i++)
-        high[i] = quads_load(rows, e, offsetof(struct fal_q5_k, qh) + 16 * (size_t)i);
+        high[i] = panel_four_rows(rows, e, offsetof(struct fal_q5_k, qh) + 16 * (size_t)i);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         size_t at = offsetof(struct fal_q5_k, qs) + 32 * (size_t)j;
-        __m512i a = quads_load(rows, e, at), b = quads_load(rows, e, at + 16);
+        __m512i a = panel_four_rows(rows, e, at), b = panel_four_rows(rows, e, at + 16);
         few_add_thirty_two(sums, 64 * j, few_with_fifth(panel_low_nibbles(a), high[0], 2 * j),
                            few_with_fifth(panel_low_nibbles(b), high[1], 2 * j),
                            few_byte_scale(scales, 2 * j));
@@ -136,10 +136,10 @@ FAL_PANEL_INLINE void few_add_q5_k(const fal_quads *rows, int e, struct few_sums
     }
 }
 
-FAL_PANEL_INLINE void few_add_q6_k(const fal_quads *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_q6_k(const fal_panel_rows *rows, int e, struct few_sums *sums,
                                    __m512i *head) {
     (void)head;
-    __m512i bytes = quads_load(rows, e, offsetof(struct fal_q6_k, scales)), scales[2];
+    __m512i bytes = panel_four_rows(rows, e, offsetof(struct fal_q6_k, scales)), scales[2];
     for (int i = 0; i < 2; i++) {
         scales[i] = few_widen(bytes, i, true);
         few_add_lows(sums, i, scales[i]);
@@ -148,8 +148,8 @@ FAL_PANEL_INLINE void few_add_q6_k(const fal_quads *rows, int e, struct few_sums
     for (int part = 0; part < 4; part++) {
         const int half = part / 2, side = part % 2;
         size_t low = offsetof(struct fal_q6_k, ql) + 64 * (size_t)half + 16 * (size_t)side;
-        __m512i a = quads_load(rows, e, low), b = quads_load(rows, e, low + 32);
-        __m512i h = quads_load(rows, e, offsetof(struct fal_q6_k, qh) + 16 * (size_t)part);
+        __m512i a = panel_four_rows(rows, e, low), b = panel_four_rows(rows, e, low + 32);
+        __m512i h = panel_four_rows(rows, e, offsetof(struct fal_q6_k, qh) + 16 * (size_t)part);
         __m512i codes[4] = {
             _mm512_or_si512(panel_low_nibbles(a), panel_masked(_mm512_slli_epi32(h, 4), 48)),
             _mm512_or_si512(panel_low_nibbles(b), panel_masked(_mm512_slli_epi32(h, 2), 48)),
@@ -161,10 +161,10 @@ FAL_PANEL_INLINE void few_add_q6_k(const fal_quads *rows, int e, struct few_sums
     }
 }
 
-FAL_PANEL_INLINE void few_scales_q6_k(const fal_quads *rows, const __m512i head[4], __m512 *d,
+FAL_PANEL_INLINE void few_scales_q6_k(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                                       __m512 *dmin) {
     (void)head;
-    *d = quads_f16(rows, offsetof(struct fal_q6_k, d));
+    *d = panel_gather_f16(rows, offsetof(struct fal_q6_k, d));
     *dmin = _mm512_setzero_ps();
 }
 
@@ -181,12 +181,12 @@ FAL_PANEL_INLINE __m512i few_iq4_xs_scales(__m512i head) {
 }
 
 /* Codes stand 128 higher than they are. */
-FAL_PANEL_INLINE void few_add_iq4_xs(const fal_quads *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_iq4_xs(const fal_panel_rows *rows, int e, struct few_sums *sums,
                                      __m512i *head) {
     static const int8_t values[16] = FAL_IQ4_VALUES;
     const __m512i table =
         _mm512_xor_si512(panel_table(values), _mm512_set1_epi32((int)0x80808080u));
-    *head = quads_load(rows, e, 0);
+    *head = panel_four_rows(rows, e, 0);
     __m512i scales = few_iq4_xs_scales(*head);
     few_add_lows(sums, 0, _mm512_unpacklo_epi16(scales, scales));
     few_add_lows(sums, 1, _mm512_unpackhi_epi16(scales, scales));
@@ -194,7 +194,7 @@ FAL_PANEL_INLINE void few_add_iq4_xs(const fal_quads *rows, int e, struct few_su
                        _mm512_srai_epi32(_mm512_unpackhi_epi16(scales, scales), 16)};
 #pragma GCC unroll 8
     for (int j = 0; j < 8; j++) {
-        __m512i v = quads_load(rows, e, offsetof(struct fal_iq4_xs, qs) + 16 * (size_t)j);
+        __m512i v = panel_four_rows(rows, e, offsetof(struct fal_iq4_xs, qs) + 16 * (size_t)j);
         __m512i first = _mm512_shuffle_epi8(table, panel_low_nibbles(v));
         __m512i second = _mm512_shuffle_epi8(table, panel_high_nibbles(v));
         const int lane = 0x03020100 + 0x04040404 * (j % 4);

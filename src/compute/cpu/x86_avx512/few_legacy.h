@@ -1,4 +1,4 @@
-/* Products of few tokens with types of 32 weights: nothing is stored between decoding and products (quads.h). */
+/* Products of few tokens with types of 32 weights: nothing is turned or stored between decoding and products (quads.h). */
 #ifndef FAL_COMPUTE_CPU_X86_AVX512_FEW_LEGACY_H
 #define FAL_COMPUTE_CPU_X86_AVX512_FEW_LEGACY_H
 
@@ -12,13 +12,14 @@
 #include "quant/q8_1.h"
 
 /* Codes of columns 0 .. 15 and 16 .. 31 of vector e's rows, unsigned; *head: whatever of it the scales are taken from. */
-typedef void fal_few_codes(const fal_quads *rows, int e, __m512i codes[2], __m512i *head);
+typedef void few_codes(const fal_panel_rows *rows, int e, __m512i codes[2], __m512i *head);
 
 /* weight = d * code + m */
-typedef void fal_few_scales(const fal_quads *rows, const __m512i head[4], __m512 *d, __m512 *m);
+typedef void few_scales(const fal_panel_rows *rows, const __m512i head[4], __m512 *d, __m512 *m);
 
-FAL_PANEL_INLINE void few_nibbles(const fal_quads *rows, int e, size_t offset, __m512i codes[2]) {
-    __m512i v = quads_load(rows, e, offset);
+FAL_PANEL_INLINE void few_nibbles(const fal_panel_rows *rows, int e, size_t offset,
+                                  __m512i codes[2]) {
+    __m512i v = panel_four_rows(rows, e, offset);
     codes[0] = panel_low_nibbles(v);
     codes[1] = panel_high_nibbles(v);
 }
@@ -32,59 +33,59 @@ FAL_PANEL_INLINE __m512i few_add_fifth(__m512i codes, __m512i head, int at) {
     return _mm512_mask_add_epi8(codes, is_set, codes, _mm512_set1_epi8(16));
 }
 
-FAL_PANEL_INLINE void few_codes_q4_0(const fal_quads *rows, int e, __m512i codes[2],
+FAL_PANEL_INLINE void few_codes_q4_0(const fal_panel_rows *rows, int e, __m512i codes[2],
                                      __m512i *head) {
     (void)head;
     few_nibbles(rows, e, offsetof(struct fal_q4_0, qs), codes);
 }
 
-FAL_PANEL_INLINE void few_scales_q4_0(const fal_quads *rows, const __m512i head[4], __m512 *d,
+FAL_PANEL_INLINE void few_scales_q4_0(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                                       __m512 *m) {
     (void)head;
-    *d = quads_f16(rows, offsetof(struct fal_q4_0, d));
+    *d = panel_gather_f16(rows, offsetof(struct fal_q4_0, d));
     *m = _mm512_mul_ps(*d, _mm512_set1_ps(-8.0f));
 }
 
-FAL_PANEL_INLINE void few_codes_q4_1(const fal_quads *rows, int e, __m512i codes[2],
+FAL_PANEL_INLINE void few_codes_q4_1(const fal_panel_rows *rows, int e, __m512i codes[2],
                                      __m512i *head) {
     (void)head;
     few_nibbles(rows, e, offsetof(struct fal_q4_1, qs), codes);
 }
 
-FAL_PANEL_INLINE void few_scales_q4_1(const fal_quads *rows, const __m512i head[4], __m512 *d,
+FAL_PANEL_INLINE void few_scales_q4_1(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                                       __m512 *m) {
     (void)head;
-    __m512i pair = quads_gather4(rows, offsetof(struct fal_q4_1, d));
+    __m512i pair = panel_gather4(rows, offsetof(struct fal_q4_1, d));
     *d = panel_low_f16(pair);
     *m = panel_high_f16(pair);
 }
 
-FAL_PANEL_INLINE void few_codes_q5_0(const fal_quads *rows, int e, __m512i codes[2],
+FAL_PANEL_INLINE void few_codes_q5_0(const fal_panel_rows *rows, int e, __m512i codes[2],
                                      __m512i *head) {
     const int at = offsetof(struct fal_q5_0, qh);
-    *head = quads_load(rows, e, 0);
+    *head = panel_four_rows(rows, e, 0);
     few_nibbles(rows, e, offsetof(struct fal_q5_0, qs), codes);
     codes[0] = few_add_fifth(codes[0], *head, at);
     codes[1] = few_add_fifth(codes[1], *head, at + 2);
 }
 
-FAL_PANEL_INLINE void few_scales_q5_0(const fal_quads *rows, const __m512i head[4], __m512 *d,
+FAL_PANEL_INLINE void few_scales_q5_0(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                                       __m512 *m) {
     (void)rows;
     *d = panel_low_f16(quads_pick(head, 0));
     *m = _mm512_mul_ps(*d, _mm512_set1_ps(-16.0f));
 }
 
-FAL_PANEL_INLINE void few_codes_q5_1(const fal_quads *rows, int e, __m512i codes[2],
+FAL_PANEL_INLINE void few_codes_q5_1(const fal_panel_rows *rows, int e, __m512i codes[2],
                                      __m512i *head) {
     const int at = offsetof(struct fal_q5_1, qh);
-    *head = quads_load(rows, e, 0);
+    *head = panel_four_rows(rows, e, 0);
     few_nibbles(rows, e, offsetof(struct fal_q5_1, qs), codes);
     codes[0] = few_add_fifth(codes[0], *head, at);
     codes[1] = few_add_fifth(codes[1], *head, at + 2);
 }
 
-FAL_PANEL_INLINE void few_scales_q5_1(const fal_quads *rows, const __m512i head[4], __m512 *d,
+FAL_PANEL_INLINE void few_scales_q5_1(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                                       __m512 *m) {
     (void)rows;
     __m512i pair = quads_pick(head, 0);
@@ -93,16 +94,16 @@ FAL_PANEL_INLINE void few_scales_q5_1(const fal_quads *rows, const __m512i head[
 }
 
 /* 128 higher than they are, as those of iq4_nl. */
-FAL_PANEL_INLINE void few_codes_q8_0(const fal_quads *rows, int e, __m512i codes[2],
+FAL_PANEL_INLINE void few_codes_q8_0(const fal_panel_rows *rows, int e, __m512i codes[2],
                                      __m512i *head) {
     (void)head;
     const __m512i top = _mm512_set1_epi32((int)0x80808080u);
     for (int i = 0; i < 2; i++)
         codes[i] = _mm512_xor_si512(
-            quads_load(rows, e, offsetof(struct fal_q8_0, q) + 16 * (size_t)i), top);
+            panel_four_rows(rows, e, offsetof(struct fal_q8_0, q) + 16 * (size_t)i), top);
 }
 
-FAL_PANEL_INLINE void few_codes_iq4_nl(const fal_quads *rows, int e, __m512i codes[2],
+FAL_PANEL_INLINE void few_codes_iq4_nl(const fal_panel_rows *rows, int e, __m512i codes[2],
                                        __m512i *head) {
     (void)head;
     static const int8_t values[16] = FAL_IQ4_VALUES;
@@ -114,25 +115,24 @@ FAL_PANEL_INLINE void few_codes_iq4_nl(const fal_quads *rows, int e, __m512i cod
 }
 
 /* Of a block that begins with an f16. */
-FAL_PANEL_INLINE void few_scales_alone(const fal_quads *rows, const __m512i head[4], __m512 *d,
+FAL_PANEL_INLINE void few_scales_alone(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                                        __m512 *m) {
     (void)head;
-    *d = quads_f16(rows, 0);
+    *d = panel_gather_f16(rows, 0);
     *m = _mm512_setzero_ps();
 }
 
 /* What sets a type apart; a constant where it is used. */
 struct few_kind {
     size_t block_bytes;
-    fal_few_codes *codes;
-    fal_few_scales *scales;
+    few_codes *codes;
+    few_scales *scales;
     bool is_raised, has_minimum; /* codes stand 128 higher than they are */
 };
 
 /* acc[t] += the block of 16 rows . x[t] */
-FAL_PANEL_INLINE void few_multiply_block(const struct few_kind kind, const fal_quads *rows,
-                                         const struct fal_q8_1 *const *x, int n_tokens,
-                                         __m512 *acc) {
+FAL_PANEL_INLINE void few_add_block(const struct few_kind kind, const fal_panel_rows *rows,
+                                    const struct fal_q8_1 *const *x, int n_tokens, __m512 *acc) {
     __m512i sums[FAL_QUADS_TOKENS][4], q[FAL_QUADS_TOKENS][2], head[4];
     __m512 d, m;
     for (int t = 0; t < n_tokens; t++) {
@@ -165,36 +165,28 @@ FAL_PANEL_INLINE void few_multiply_block(const struct few_kind kind, const fal_q
     }
 }
 
-/* For n_tokens tokens from `token` on and at least 16 rows. */
-FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product *p, int64_t token,
+/* Sixteen rows from `row` on by the first n_tokens tokens. */
+FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product *p, int64_t row,
                                    int n_tokens) {
-    enum {
-        CYCLE = 8 /* blocks in which all rows are asked for ahead once, some in each */
-    };
-
     int64_t n_blocks = p->n_cols / 32;
-    const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
-    for (int64_t next = 0; next < p->n_rows; next += FAL_QUADS_ROWS) {
-        int64_t row = quads_first_row(p, next);
-        fal_quads rows = quads_from(p, row);
-        const char *ahead = NULL;
-        __m512 acc[FAL_QUADS_TOKENS];
+    const char *ahead = NULL;
+    fal_quads quads = quads_from(p, row);
+    __m512 acc[FAL_QUADS_TOKENS];
+    for (int t = 0; t < n_tokens; t++)
+        acc[t] = _mm512_setzero_ps();
+    for (int64_t i = 0; i < n_blocks; i++) {
+        const struct fal_q8_1 *x[FAL_QUADS_TOKENS];
         for (int t = 0; t < n_tokens; t++)
-            acc[t] = _mm512_setzero_ps();
-        for (int64_t i = 0; i < n_blocks; i++) {
-            const struct fal_q8_1 *tokens[FAL_QUADS_TOKENS];
-            for (int t = 0; t < n_tokens; t++)
-                tokens[t] =
-                    (const struct fal_q8_1 *)(const void *)(x + (size_t)t * p->x_row_bytes) + i;
-            if (i % CYCLE == 0) ahead = quads_ahead(p, row, (size_t)i * kind.block_bytes);
-            ahead = quads_prefetch(ahead, p->w_row_bytes, FAL_QUADS_ROWS / CYCLE,
-                                   CYCLE * kind.block_bytes);
-            few_multiply_block(kind, &rows, tokens, n_tokens, acc);
-            quads_step(&rows, kind.block_bytes);
-        }
-        for (int t = 0; t < n_tokens; t++)
-            _mm512_storeu_ps(p->y + (token + t) * p->y_stride + row, acc[t]);
+            x[t] = (const struct fal_q8_1 *)(const void *)((const char *)p->x
+                                                           + (size_t)t * p->x_row_bytes)
+                   + i;
+        ahead = quads_prefetch_cycle(ahead, p, row, i, kind.block_bytes);
+        const fal_panel_rows rows = quads_rows(&quads);
+        few_add_block(kind, &rows, x, n_tokens, acc);
+        quads_step(&quads, kind.block_bytes);
     }
+    for (int t = 0; t < n_tokens; t++)
+        _mm512_storeu_ps(p->y + t * p->y_stride + row, acc[t]);
 }
 
 #endif

@@ -145,8 +145,7 @@ FAL_PANEL_INLINE void decode_q3_k(const fal_panel_rows *rows, size_t offset, str
         __m512i scales = _mm512_or_si512(nibbles, _mm512_slli_epi32(top, 4));
         store_signed_scales(half, 4 * j, _mm512_sub_epi8(scales, _mm512_set1_epi8(32)), 2);
     }
-    _mm512_storeu_ps(half->d,
-                     panel_low_f16(panel_gather2(rows, offset + offsetof(struct fal_q3_k, d))));
+    _mm512_storeu_ps(half->d, panel_gather_f16(rows, offset + offsetof(struct fal_q3_k, d)));
     decode_two_bits(rows, offset + offsetof(struct fal_q3_k, qs), half);
     add_high_bits(rows, offset + offsetof(struct fal_q3_k, hmask), 2, half);
 }
@@ -212,8 +211,7 @@ FAL_PANEL_INLINE void decode_q6_k(const fal_panel_rows *rows, size_t offset, str
     for (int j = 0; j < 4; j++) {
         store_signed_scales(half, 4 * j, scales[j], 5);
     }
-    _mm512_storeu_ps(half->d,
-                     panel_low_f16(panel_gather2(rows, offset + offsetof(struct fal_q6_k, d))));
+    _mm512_storeu_ps(half->d, panel_gather_f16(rows, offset + offsetof(struct fal_q6_k, d)));
     for (int part = 0; part < 4; part++) {
         decode_six_bits(rows, offset, part, half);
     }
@@ -227,20 +225,20 @@ FAL_PANEL_INLINE void decode_iq4_xs(const fal_panel_rows *rows, size_t offset, s
     __m512i base = _mm512_setzero_si512();
     _mm512_storeu_ps(half->d, panel_low_f16(head));
     for (unsigned j = 0; j < 8; j++) {
-        __m512i bytes[4];
+        __m512i bytes[4], codes[8];
         panel_gather16(rows, offset + offsetof(struct fal_iq4_xs, qs) + 16 * (size_t)j, bytes);
         for (int i = 0; i < 4; i++) {
-            uint8_t(*codes)[FAL_PANEL_BYTES] = half->codes + 8 * j + i;
-            panel_store(codes[0], _mm512_shuffle_epi8(table, panel_low_nibbles(bytes[i])));
-            panel_store(codes[4], _mm512_shuffle_epi8(table, panel_high_nibbles(bytes[i])));
+            codes[i] = _mm512_shuffle_epi8(table, panel_low_nibbles(bytes[i]));
+            codes[i + 4] = _mm512_shuffle_epi8(table, panel_high_nibbles(bytes[i]));
         }
+        for (int i = 0; i < 8; i++)
+            panel_store(half->codes[8 * j + i], codes[i]);
         __m512i low = _mm512_and_si512(_mm512_srli_epi32(scales_l, 4 * j), _mm512_set1_epi32(15));
         __m512i high = _mm512_and_si512(_mm512_srli_epi32(head, 16 + 2 * j), _mm512_set1_epi32(3));
         __m512i scale = _mm512_or_si512(low, _mm512_slli_epi32(high, 4));
         scale = _mm512_sub_epi32(scale, _mm512_set1_epi32(32));
         panel_store(half->scale[j], scale);
-        base = _mm512_add_epi32(
-            base, _mm512_mullo_epi32(scale, panel_signed_base(half->codes[8 * j], 8)));
+        base = _mm512_add_epi32(base, _mm512_mullo_epi32(scale, panel_signed_base(codes)));
     }
     panel_store(half->base, base);
 }
@@ -419,14 +417,15 @@ struct few_kind {
 };
 
 /* acc[t] += the block of 16 rows . x[t]; ahead: see quads_ahead. */
-FAL_PANEL_INLINE void few_multiply_block(const struct few_kind kind, const fal_quads *rows,
+FAL_PANEL_INLINE void few_multiply_block(const struct few_kind kind, const fal_quads *quads,
                                          const char *ahead, const struct fal_q8_k *const *x,
                                          int n_tokens, __m512 *acc) {
+    const fal_panel_rows rows = quads_rows(quads);
     __m512i codes[FAL_QUADS_TOKENS][4], lows[FAL_QUADS_TOKENS][4], head[4];
     for (int e = 0; e < 4; e++) {
         struct few_sums sums = few_sums_of(x, n_tokens);
-        ahead = quads_prefetch(ahead, rows->row_bytes, 4, kind.block_bytes);
-        kind.add(rows, e, &sums, &head[e]);
+        ahead = quads_prefetch(ahead, quads->row_bytes, 4, kind.block_bytes);
+        kind.add(&rows, e, &sums, &head[e]);
         for (int t = 0; t < n_tokens; t++) {
             codes[t][e] = few_codes(&sums, t);
             lows[t][e] = sums.lows[t];
@@ -436,7 +435,7 @@ FAL_PANEL_INLINE void few_multiply_block(const struct few_kind kind, const fal_q
         }
     }
     __m512 d, dmin;
-    kind.scales(rows, head, &d, &dmin);
+    kind.scales(&rows, head, &d, &dmin);
     for (int t = 0; t < n_tokens; t++) {
         __m512 x_d = _mm512_set1_ps(x[t]->d);
         __m512 sum = _mm512_cvtepi32_ps(quads_join(codes[t]));
@@ -454,7 +453,7 @@ FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product
     const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
     for (int64_t next = 0; next < p->n_rows; next += FAL_QUADS_ROWS) {
         int64_t row = quads_first_row(p, next);
-        fal_quads rows = quads_from(p, row);
+        fal_quads quads = quads_from(p, row);
         __m512 acc[FAL_QUADS_TOKENS];
         for (int t = 0; t < n_tokens; t++)
             acc[t] = _mm512_setzero_ps();
@@ -463,9 +462,9 @@ FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product
             for (int t = 0; t < n_tokens; t++)
                 tokens[t] =
                     (const struct fal_q8_k *)(const void *)(x + (size_t)t * p->x_row_bytes) + i;
-            few_multiply_block(kind, &rows, quads_ahead(p, row, (size_t)i * kind.block_bytes),
+            few_multiply_block(kind, &quads, quads_ahead(p, row, (size_t)i * kind.block_bytes),
                                tokens, n_tokens, acc);
-            quads_step(&rows, kind.block_bytes);
+            quads_step(&quads, kind.block_bytes);
         }
         for (int t = 0; t < n_tokens; t++)
             _mm512_storeu_ps(p->y + (token + t) * p->y_stride + row, acc[t]);

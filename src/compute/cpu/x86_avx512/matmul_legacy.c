@@ -1,4 +1,5 @@
-/* Products with types of 32 weights and one or two scales, with AVX-512 and VNNI: panels of 32 rows (panel.h).
+/* Products with types of 32 weights and one or two scales, with AVX-512 and VNNI: few tokens by rows as they
+ * lie (few_legacy.h), some by 16 rows turned in registers, many by panels of 32 rows (panel.h).
  *
  * Order of additions and bits are those of portable/matmul_legacy.c: a block's sum is an exact integer. */
 #include "compute/cpu/kernels.h"
@@ -13,10 +14,184 @@
 #include "quant/q8_1.h"
 
 enum {
-    CHUNK = 8 /* blocks decoded at a time */
+    CHUNK = 8,      /* blocks decoded at a time */
+    SOME_TOKENS = 8 /* that registers hold the sums of */
 };
 
-/* weight = d * code + m */
+/* One block of 16 rows: weight = d * code + m. Vector j of codes holds columns 4 j .. 4 j + 3. */
+struct block {
+    __m512i codes[8];
+    __m512 d, m;
+};
+
+/* Decodes the block at offset of each row. */
+typedef void decode_block(const fal_panel_rows *rows, size_t offset, struct block *block);
+
+FAL_PANEL_INLINE void decode_nibbles(const fal_panel_rows *rows, size_t offset,
+                                     struct block *block) {
+    __m512i bytes[4];
+    panel_gather16(rows, offset, bytes);
+    for (int j = 0; j < 4; j++) {
+        block->codes[j] = panel_low_nibbles(bytes[j]);
+        block->codes[j + 4] = panel_high_nibbles(bytes[j]);
+    }
+}
+
+/* Adds the four bits of high from `first` on as the fifth bits of four codes. */
+FAL_PANEL_INLINE __m512i with_fifth_bits(__m512i codes, __m512i high, int first) {
+    const int from = (first >> 3) * 0x01010101;
+    const __m512i order = _mm512_broadcast_i32x4(
+        _mm_setr_epi32(from, from + 0x04040404, from + 0x08080808, from + 0x0c0c0c0c));
+    const __m512i bits = _mm512_set1_epi32(first & 4 ? (int)0x80402010u : 0x08040201);
+    __mmask64 is_set = _mm512_test_epi8_mask(_mm512_shuffle_epi8(high, order), bits);
+    return _mm512_mask_add_epi8(codes, is_set, codes, _mm512_set1_epi8(16));
+}
+
+FAL_PANEL_INLINE void decode_five_bits(const fal_panel_rows *rows, size_t offset, __m512i high,
+                                       struct block *block) {
+    decode_nibbles(rows, offset, block);
+    for (int j = 0; j < 8; j++)
+        block->codes[j] = with_fifth_bits(block->codes[j], high, 4 * j);
+}
+
+FAL_PANEL_INLINE void decode_q4_0(const fal_panel_rows *rows, size_t offset, struct block *block) {
+    block->d = panel_gather_f16(rows, offset);
+    block->m = _mm512_mul_ps(block->d, _mm512_set1_ps(-8.0f));
+    decode_nibbles(rows, offset + offsetof(struct fal_q4_0, qs), block);
+}
+
+FAL_PANEL_INLINE void decode_q4_1(const fal_panel_rows *rows, size_t offset, struct block *block) {
+    __m512i head = panel_gather4(rows, offset);
+    block->d = panel_low_f16(head);
+    block->m = panel_high_f16(head);
+    decode_nibbles(rows, offset + offsetof(struct fal_q4_1, qs), block);
+}
+
+FAL_PANEL_INLINE void decode_q5_0(const fal_panel_rows *rows, size_t offset, struct block *block) {
+    __m512i head[4]; /* d, half of qh; the other half */
+    panel_gather16(rows, offset, head);
+    block->d = panel_low_f16(head[0]);
+    block->m = _mm512_mul_ps(block->d, _mm512_set1_ps(-16.0f));
+    __m512i high = _mm512_or_si512(_mm512_srli_epi32(head[0], 16), _mm512_slli_epi32(head[1], 16));
+    decode_five_bits(rows, offset + offsetof(struct fal_q5_0, qs), high, block);
+}
+
+FAL_PANEL_INLINE void decode_q5_1(const fal_panel_rows *rows, size_t offset, struct block *block) {
+    __m512i head[4]; /* d, m; qh; some codes */
+    panel_gather16(rows, offset, head);
+    block->d = panel_low_f16(head[0]);
+    block->m = panel_high_f16(head[0]);
+    decode_five_bits(rows, offset + offsetof(struct fal_q5_1, qs), head[1], block);
+}
+
+FAL_PANEL_INLINE void decode_q8_0(const fal_panel_rows *rows, size_t offset, struct block *block) {
+    block->d = panel_gather_f16(rows, offset);
+    block->m = _mm512_setzero_ps();
+    for (int i = 0; i < 2; i++)
+        panel_gather16(rows, offset + offsetof(struct fal_q8_0, q) + 16 * (size_t)i,
+                       block->codes + 4 * i);
+}
+
+FAL_PANEL_INLINE void decode_iq4_nl(const fal_panel_rows *rows, size_t offset,
+                                    struct block *block) {
+    static const int8_t values[16] = FAL_IQ4_VALUES;
+    const __m512i table = panel_table(values);
+    block->d = panel_gather_f16(rows, offset);
+    block->m = _mm512_setzero_ps();
+    decode_nibbles(rows, offset + offsetof(struct fal_iq4_nl, qs), block);
+    for (int j = 0; j < 8; j++)
+        block->codes[j] = _mm512_shuffle_epi8(table, block->codes[j]);
+}
+
+/* What sets a type apart; a constant where it is used. */
+struct kind {
+    size_t block_bytes;
+    decode_block *decode;
+    bool is_signed, has_minimum;
+};
+
+/* A few tokens at one block. Token t is at x[t / 4] + t % 4 * row_bytes: as with rows of weights (quads.h), few addresses
+ * reach all. For signed codes a chunk of the activations, each 128 higher. */
+struct some_tokens {
+    const char *x[2];
+    size_t row_bytes;
+    uint8_t raised[SOME_TOKENS][CHUNK * 32];
+};
+
+FAL_PANEL_INLINE const struct fal_q8_1 *some_block(const struct some_tokens *tokens, int t) {
+    return (const void *)(tokens->x[t / 4] + (size_t)(t % 4) * tokens->row_bytes);
+}
+
+FAL_PANEL_INLINE void some_raise(struct some_tokens *tokens, int n_tokens, int n_blocks) {
+    for (int t = 0; t < n_tokens; t++) {
+        for (int i = 0; i < n_blocks; i++)
+            panel_raise(tokens->raised[t] + 32 * i, some_block(tokens, t)[i].q);
+    }
+}
+
+/* acc[t] += the block of 16 rows . token t; index: of the block in its chunk */
+FAL_PANEL_INLINE void some_add_block(const struct kind kind, const struct block *block,
+                                     const struct some_tokens *tokens, int n_tokens, int index,
+                                     __m512 *acc) {
+    const int n_chains = n_tokens < 4 ? 2 : 1; /* that sums do not wait for each other */
+    __m512i sums[SOME_TOKENS][2];
+    for (int t = 0; t < n_tokens; t++)
+        sums[t][0] = sums[t][1] = _mm512_setzero_si512();
+    for (int j = 0; j < 8; j++) {
+        for (int t = 0; t < n_tokens; t++) {
+            __m512i *sum = &sums[t][j % n_chains];
+            *sum = kind.is_signed
+                       ? _mm512_dpbusd_epi32(
+                           *sum, panel_broadcast(tokens->raised[t] + 32 * index + 4 * j),
+                           block->codes[j])
+                       : _mm512_dpbusd_epi32(*sum, block->codes[j],
+                                             panel_broadcast(some_block(tokens, t)->q + 4 * j));
+        }
+    }
+    __m512i base = kind.is_signed ? panel_signed_base(block->codes) : _mm512_setzero_si512();
+    for (int t = 0; t < n_tokens; t++) {
+        if (n_chains > 1) sums[t][0] = _mm512_add_epi32(sums[t][0], sums[t][1]);
+        if (kind.is_signed) sums[t][0] = _mm512_add_epi32(sums[t][0], base);
+    }
+    for (int t = 0; t < n_tokens; t++) {
+        const struct fal_q8_1 *x = some_block(tokens, t);
+        __m512 scale = _mm512_mul_ps(block->d, _mm512_set1_ps(x->d));
+        acc[t] = _mm512_add_ps(acc[t], _mm512_mul_ps(scale, _mm512_cvtepi32_ps(sums[t][0])));
+        if (kind.has_minimum)
+            acc[t] = _mm512_add_ps(acc[t], _mm512_mul_ps(block->m, _mm512_set1_ps(x->s)));
+    }
+}
+
+/* Sixteen rows from `row` on by all tokens, n_tokens of them. */
+FAL_PANEL_INLINE void some_multiply(const struct kind kind, const fal_product *p, int64_t row,
+                                    int n_tokens) {
+    int64_t n_blocks = p->n_cols / 32;
+    const char *ahead = NULL;
+    struct some_tokens tokens;
+    tokens.x[0] = p->x;
+    tokens.x[1] = tokens.x[0] + 4 * p->x_row_bytes;
+    tokens.row_bytes = p->x_row_bytes;
+    fal_quads quads = quads_from(p, row);
+    __m512 acc[SOME_TOKENS];
+    for (int t = 0; t < n_tokens; t++)
+        acc[t] = _mm512_setzero_ps();
+    for (int64_t i = 0; i < n_blocks; i++) {
+        struct block block;
+        if (kind.is_signed && i % CHUNK == 0)
+            some_raise(&tokens, n_tokens, n_blocks - i < CHUNK ? (int)(n_blocks - i) : CHUNK);
+        ahead = quads_prefetch_cycle(ahead, p, row, i, kind.block_bytes);
+        const fal_panel_rows rows = quads_rows(&quads);
+        kind.decode(&rows, 0, &block);
+        some_add_block(kind, &block, &tokens, n_tokens, (int)(i % CHUNK), acc);
+        quads_step(&quads, kind.block_bytes);
+        tokens.x[0] += sizeof(struct fal_q8_1);
+        tokens.x[1] += sizeof(struct fal_q8_1);
+    }
+    for (int t = 0; t < n_tokens; t++)
+        _mm512_storeu_ps(p->y + t * p->y_stride + row, acc[t]);
+}
+
+/* Some blocks of 32 rows, decoded. */
 struct half {
     uint8_t codes[CHUNK][8][FAL_PANEL_BYTES];
     float d[CHUNK][FAL_PANEL_HALF], m[CHUNK][FAL_PANEL_HALF];
@@ -25,109 +200,6 @@ struct half {
 
 struct panel {
     struct half half[2];
-};
-
-/* Decodes block `index` of the half from the rows' bytes at offset. */
-typedef void decode_block(const fal_panel_rows *rows, size_t offset, struct half *half, int index);
-
-FAL_PANEL_INLINE void store_scales(struct half *half, int index, __m512 d, __m512 m) {
-    _mm512_storeu_ps(half->d[index], d);
-    _mm512_storeu_ps(half->m[index], m);
-}
-
-FAL_PANEL_INLINE void decode_nibbles(const fal_panel_rows *rows, size_t offset, struct half *half,
-                                     int index) {
-    __m512i bytes[4];
-    panel_gather16(rows, offset, bytes);
-    for (int j = 0; j < 4; j++) {
-        panel_store(half->codes[index][j], panel_low_nibbles(bytes[j]));
-        panel_store(half->codes[index][j + 4], panel_high_nibbles(bytes[j]));
-    }
-}
-
-/* The four bits of high from `first` on, as the fifth bits of four codes. */
-FAL_PANEL_INLINE __m512i fifth_bits(__m512i high, int first) {
-    const int from = (first >> 3) * 0x01010101;
-    const __m512i order = _mm512_broadcast_i32x4(
-        _mm_setr_epi32(from, from + 0x04040404, from + 0x08080808, from + 0x0c0c0c0c));
-    const __m512i bits = _mm512_set1_epi32(first & 4 ? (int)0x80402010u : 0x08040201);
-    __mmask64 is_set = _mm512_test_epi8_mask(_mm512_shuffle_epi8(high, order), bits);
-    return _mm512_maskz_mov_epi8(is_set, _mm512_set1_epi32(0x10101010));
-}
-
-FAL_PANEL_INLINE void decode_five_bits(const fal_panel_rows *rows, size_t offset, __m512i high,
-                                       struct half *half, int index) {
-    __m512i bytes[4];
-    panel_gather16(rows, offset, bytes);
-    for (int j = 0; j < 4; j++) {
-        panel_store(half->codes[index][j],
-                    _mm512_or_si512(panel_low_nibbles(bytes[j]), fifth_bits(high, 4 * j)));
-        panel_store(half->codes[index][j + 4],
-                    _mm512_or_si512(panel_high_nibbles(bytes[j]), fifth_bits(high, 16 + 4 * j)));
-    }
-}
-
-FAL_PANEL_INLINE void decode_q4_0(const fal_panel_rows *rows, size_t offset, struct half *half,
-                                  int index) {
-    __m512 d = panel_low_f16(panel_gather2(rows, offset));
-    store_scales(half, index, d, _mm512_mul_ps(d, _mm512_set1_ps(-8.0f)));
-    decode_nibbles(rows, offset + offsetof(struct fal_q4_0, qs), half, index);
-}
-
-FAL_PANEL_INLINE void decode_q4_1(const fal_panel_rows *rows, size_t offset, struct half *half,
-                                  int index) {
-    __m512i head = panel_gather4(rows, offset);
-    store_scales(half, index, panel_low_f16(head), panel_high_f16(head));
-    decode_nibbles(rows, offset + offsetof(struct fal_q4_1, qs), half, index);
-}
-
-FAL_PANEL_INLINE void decode_q5_0(const fal_panel_rows *rows, size_t offset, struct half *half,
-                                  int index) {
-    __m512 d = panel_low_f16(panel_gather2(rows, offset));
-    store_scales(half, index, d, _mm512_mul_ps(d, _mm512_set1_ps(-16.0f)));
-    __m512i high = panel_gather4(rows, offset + offsetof(struct fal_q5_0, qh));
-    decode_five_bits(rows, offset + offsetof(struct fal_q5_0, qs), high, half, index);
-}
-
-FAL_PANEL_INLINE void decode_q5_1(const fal_panel_rows *rows, size_t offset, struct half *half,
-                                  int index) {
-    __m512i head = panel_gather4(rows, offset);
-    store_scales(half, index, panel_low_f16(head), panel_high_f16(head));
-    __m512i high = panel_gather4(rows, offset + offsetof(struct fal_q5_1, qh));
-    decode_five_bits(rows, offset + offsetof(struct fal_q5_1, qs), high, half, index);
-}
-
-FAL_PANEL_INLINE void decode_q8_0(const fal_panel_rows *rows, size_t offset, struct half *half,
-                                  int index) {
-    __m512i bytes[4];
-    _mm512_storeu_ps(half->d[index], panel_low_f16(panel_gather2(rows, offset)));
-    for (int part = 0; part < 2; part++) {
-        panel_gather16(rows, offset + offsetof(struct fal_q8_0, q) + 16 * (size_t)part, bytes);
-        for (int j = 0; j < 4; j++) {
-            panel_store(half->codes[index][4 * part + j], bytes[j]);
-        }
-    }
-}
-
-FAL_PANEL_INLINE void decode_iq4_nl(const fal_panel_rows *rows, size_t offset, struct half *half,
-                                    int index) {
-    static const int8_t values[16] = FAL_IQ4_VALUES;
-    const __m512i table = panel_table(values);
-    __m512i bytes[4];
-    _mm512_storeu_ps(half->d[index], panel_low_f16(panel_gather2(rows, offset)));
-    panel_gather16(rows, offset + offsetof(struct fal_iq4_nl, qs), bytes);
-    for (int j = 0; j < 4; j++) {
-        panel_store(half->codes[index][j], _mm512_shuffle_epi8(table, panel_low_nibbles(bytes[j])));
-        panel_store(half->codes[index][j + 4],
-                    _mm512_shuffle_epi8(table, panel_high_nibbles(bytes[j])));
-    }
-}
-
-/* What sets a type apart; a constant where it is used. */
-struct kind {
-    size_t block_bytes;
-    decode_block *decode;
-    bool is_signed, has_minimum;
 };
 
 /* Some tokens of a chunk: blocks of token t at x + t * x_row_bytes, and for signed codes the activations 128 higher. */
@@ -202,8 +274,13 @@ FAL_PANEL_INLINE void decode_chunk(const struct kind kind, const fal_product *p,
         struct half *half = &panel->half[h];
         fal_panel_rows rows = panel_rows_from(p, row + h * FAL_PANEL_HALF);
         for (int i = 0; i < n; i++) {
-            kind.decode(&rows, offset + (size_t)i * kind.block_bytes, half, i);
-            if (kind.is_signed) panel_store(half->base[i], panel_signed_base(half->codes[i][0], 8));
+            struct block block;
+            kind.decode(&rows, offset + (size_t)i * kind.block_bytes, &block);
+            for (int j = 0; j < 8; j++)
+                panel_store(half->codes[i][j], block.codes[j]);
+            _mm512_storeu_ps(half->d[i], block.d);
+            _mm512_storeu_ps(half->m[i], block.m);
+            if (kind.is_signed) panel_store(half->base[i], panel_signed_base(block.codes));
         }
     }
 }
@@ -245,20 +322,36 @@ FAL_PANEL_INLINE void multiply_many(const struct kind kind, const fal_product *p
     }
 }
 
+/* Sixteen rows from `row` on by n_tokens tokens. Turning pays from two tokens on; signed codes, of which there is twice as
+ * much to turn, from five on. */
+FAL_PANEL_INLINE void multiply_sixteen(const struct kind kind, const struct few_kind few,
+                                       const fal_product *p, int64_t row, int n_tokens) {
+    if (n_tokens < (kind.is_signed ? 5 : 2))
+        few_multiply(few, p, row, n_tokens);
+    else
+        some_multiply(kind, p, row, n_tokens);
+}
+
 FAL_PANEL_INLINE void multiply(const struct kind kind, const struct few_kind few,
                                const fal_product *p) {
-    if (p->n_rows < FAL_QUADS_ROWS)
+    if (p->n_rows < FAL_QUADS_ROWS || p->n_tokens > SOME_TOKENS) {
         multiply_many(kind, p);
-    else if (p->n_tokens == 1)
-        few_multiply(few, p, 0, 1);
-    else if (p->n_tokens == 2)
-        few_multiply(few, p, 0, 2);
-    else if (p->n_tokens == 3)
-        few_multiply(few, p, 0, 3);
-    else if (p->n_tokens == 4)
-        few_multiply(few, p, 0, 4);
-    else
-        multiply_many(kind, p);
+        return;
+    }
+    for (int64_t next = 0; next < p->n_rows; next += FAL_QUADS_ROWS) {
+        int64_t row = quads_first_row(p, next);
+        switch (p->n_tokens) {
+        case 1: multiply_sixteen(kind, few, p, row, 1); break;
+        case 2: multiply_sixteen(kind, few, p, row, 2); break;
+        case 3: multiply_sixteen(kind, few, p, row, 3); break;
+        case 4: multiply_sixteen(kind, few, p, row, 4); break;
+        case 5: multiply_sixteen(kind, few, p, row, 5); break;
+        case 6: multiply_sixteen(kind, few, p, row, 6); break;
+        case 7: multiply_sixteen(kind, few, p, row, 7); break;
+        case 8: multiply_sixteen(kind, few, p, row, 8); break;
+        default: break;
+        }
+    }
 }
 
 void fal_matmul_q4_0_avx512(const fal_product *p) {

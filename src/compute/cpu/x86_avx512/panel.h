@@ -50,10 +50,12 @@ FAL_PANEL_INLINE __m512i panel_broadcast(const void *bytes) {
 
 /* Sixteen bytes of rows row, row + 4, row + 8 and row + 12. */
 FAL_PANEL_INLINE __m512i panel_four_rows(const fal_panel_rows *rows, int row, size_t offset) {
-    __m512i v = _mm512_castsi128_si512(panel_load16(rows->at[row] + offset));
-    v = _mm512_inserti32x4(v, panel_load16(rows->at[row + 4] + offset), 1);
-    v = _mm512_inserti32x4(v, panel_load16(rows->at[row + 8] + offset), 2);
-    return _mm512_inserti32x4(v, panel_load16(rows->at[row + 12] + offset), 3);
+    __m128i v[4];
+    for (int i = 0; i < 4; i++)
+        v[i] = panel_load16(rows->at[row + 4 * i] + offset);
+    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1);
+    __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(v[2]), v[3], 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 /* Bytes [offset, offset + 16) of each row: out[j] lane r = bytes 4 j .. 4 j + 3 of row r. */
@@ -70,22 +72,35 @@ FAL_PANEL_INLINE void panel_gather16(const fal_panel_rows *rows, size_t offset, 
 
 /* Bytes [offset, offset + 4) of each row. */
 FAL_PANEL_INLINE __m512i panel_gather4(const fal_panel_rows *rows, size_t offset) {
-    int32_t value[FAL_PANEL_HALF];
-    for (int i = 0; i < FAL_PANEL_HALF; i++) {
-        memcpy(&value[i], rows->at[i] + offset, sizeof value[i]);
+    __m128i v[4];
+    for (int i = 0; i < 4; i++) {
+        int32_t bits[4];
+        for (int j = 0; j < 4; j++)
+            memcpy(&bits[j], rows->at[4 * i + j] + offset, sizeof bits[j]);
+        v[i] = _mm_cvtsi32_si128(bits[0]);
+        v[i] = _mm_insert_epi32(v[i], bits[1], 1);
+        v[i] = _mm_insert_epi32(v[i], bits[2], 2);
+        v[i] = _mm_insert_epi32(v[i], bits[3], 3);
     }
-    return panel_load(value);
+    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1);
+    __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(v[2]), v[3], 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
-/* Bytes [offset, offset + 2) of each row, in the low half of its lane. */
-FAL_PANEL_INLINE __m512i panel_gather2(const fal_panel_rows *rows, size_t offset) {
-    int32_t value[FAL_PANEL_HALF];
-    for (int i = 0; i < FAL_PANEL_HALF; i++) {
-        uint16_t two;
-        memcpy(&two, rows->at[i] + offset, sizeof two);
-        value[i] = two;
+/* The f16 at `offset` of each row. */
+FAL_PANEL_INLINE __m512 panel_gather_f16(const fal_panel_rows *rows, size_t offset) {
+    __m128i v[4];
+    for (int i = 0; i < 4; i++) {
+        uint16_t bits[4];
+        for (int j = 0; j < 4; j++)
+            memcpy(&bits[j], rows->at[4 * i + j] + offset, sizeof bits[j]);
+        v[i] = _mm_insert_epi16(_mm_setzero_si128(), bits[0], 0);
+        v[i] = _mm_insert_epi16(v[i], bits[1], 1);
+        v[i] = _mm_insert_epi16(v[i], bits[2], 2);
+        v[i] = _mm_insert_epi16(v[i], bits[3], 3);
     }
-    return panel_load(value);
+    __m128i low = _mm_unpacklo_epi64(v[0], v[1]), high = _mm_unpacklo_epi64(v[2], v[3]);
+    return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
 }
 
 /* The f16 in the low halves of the lanes. */
@@ -132,14 +147,17 @@ FAL_PANEL_INLINE void panel_dot(const uint8_t *low, const uint8_t *high, int n_v
     }
 }
 
-/* 128 times the codes' sums, taken away: what sums of signed codes begin with. */
-FAL_PANEL_INLINE __m512i panel_signed_base(const uint8_t *codes, int n_vectors) {
-    __m512i sums = _mm512_setzero_si512();
-    for (int i = 0; i < n_vectors; i++) {
-        sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi32((int)0x80808080u),
-                                   panel_load(codes + i * FAL_PANEL_BYTES));
+/* 128 times the sums of eight vectors of codes, taken away: what is missing from sums of signed codes. */
+FAL_PANEL_INLINE __m512i panel_signed_base(const __m512i codes[8]) {
+    const __m512i top = _mm512_set1_epi32((int)0x80808080u);
+    __m512i sums[4];
+    for (int i = 0; i < 4; i++) {
+        sums[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), top, codes[i]);
+        sums[i] = _mm512_dpbusd_epi32(sums[i], top, codes[i + 4]);
     }
-    return _mm512_sub_epi32(_mm512_setzero_si512(), sums);
+    __m512i sum =
+        _mm512_add_epi32(_mm512_add_epi32(sums[0], sums[1]), _mm512_add_epi32(sums[2], sums[3]));
+    return _mm512_sub_epi32(_mm512_setzero_si512(), sum);
 }
 
 /* 32 activations, each 128 higher. */

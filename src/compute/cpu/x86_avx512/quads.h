@@ -23,29 +23,22 @@ typedef struct fal_quads {
 } fal_quads;
 
 FAL_PANEL_INLINE fal_quads quads_from(const fal_product *p, int64_t row) {
-    fal_quads rows = {.row_bytes = p->w_row_bytes};
+    fal_quads quads = {.row_bytes = p->w_row_bytes};
     for (int i = 0; i < 4; i++)
-        rows.at[i] = (const uint8_t *)p->w + (size_t)(row + 4 * i) * p->w_row_bytes;
+        quads.at[i] = (const uint8_t *)p->w + (size_t)(row + 4 * i) * p->w_row_bytes;
+    return quads;
+}
+
+FAL_PANEL_INLINE void quads_step(fal_quads *quads, size_t block_bytes) {
+    for (int i = 0; i < 4; i++)
+        quads->at[i] += block_bytes;
+}
+
+FAL_PANEL_INLINE fal_panel_rows quads_rows(const fal_quads *quads) {
+    fal_panel_rows rows;
+    for (int i = 0; i < FAL_QUADS_ROWS; i++)
+        rows.at[i] = quads->at[i / 4] + (size_t)(i % 4) * quads->row_bytes;
     return rows;
-}
-
-FAL_PANEL_INLINE void quads_step(fal_quads *rows, size_t block_bytes) {
-    for (int i = 0; i < 4; i++)
-        rows->at[i] += block_bytes;
-}
-
-FAL_PANEL_INLINE const uint8_t *quads_row(const fal_quads *rows, int row) {
-    return rows->at[row / 4] + (size_t)(row % 4) * rows->row_bytes;
-}
-
-/* Bytes [offset, offset + 16) of the rows of vector e. */
-FAL_PANEL_INLINE __m512i quads_load(const fal_quads *rows, int e, size_t offset) {
-    __m128i row[4];
-    for (int i = 0; i < 4; i++)
-        row[i] = panel_load16(quads_row(rows, e + 4 * i) + offset);
-    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(row[0]), row[1], 1);
-    __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(row[2]), row[3], 1);
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 /* Sixteen bytes to each quarter. */
@@ -75,39 +68,6 @@ FAL_PANEL_INLINE __m512i quads_join(const __m512i v[4]) {
     return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
 }
 
-/* The f16 at `offset` of each row. */
-FAL_PANEL_INLINE __m512 quads_f16(const fal_quads *rows, size_t offset) {
-    __m128i v[4];
-    for (int i = 0; i < 4; i++) {
-        uint16_t bits[4];
-        for (int j = 0; j < 4; j++)
-            memcpy(&bits[j], quads_row(rows, 4 * i + j) + offset, sizeof bits[j]);
-        v[i] = _mm_cvtsi32_si128(bits[0]);
-        v[i] = _mm_insert_epi16(v[i], bits[1], 1);
-        v[i] = _mm_insert_epi16(v[i], bits[2], 2);
-        v[i] = _mm_insert_epi16(v[i], bits[3], 3);
-    }
-    __m128i low = _mm_unpacklo_epi64(v[0], v[1]), high = _mm_unpacklo_epi64(v[2], v[3]);
-    return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
-}
-
-/* The four bytes at `offset` of each row. */
-FAL_PANEL_INLINE __m512i quads_gather4(const fal_quads *rows, size_t offset) {
-    __m128i v[4];
-    for (int i = 0; i < 4; i++) {
-        int32_t bits[4];
-        for (int j = 0; j < 4; j++)
-            memcpy(&bits[j], quads_row(rows, 4 * i + j) + offset, sizeof bits[j]);
-        v[i] = _mm_cvtsi32_si128(bits[0]);
-        v[i] = _mm_insert_epi32(v[i], bits[1], 1);
-        v[i] = _mm_insert_epi32(v[i], bits[2], 2);
-        v[i] = _mm_insert_epi32(v[i], bits[3], 3);
-    }
-    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1);
-    __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(v[2]), v[3], 1);
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
-
 /* For every block of 16 rows in turn: the first row. The last ones begin early enough to be whole, so some rows come
  * twice, with the same result. */
 FAL_PANEL_INLINE int64_t quads_first_row(const fal_product *p, int64_t row) {
@@ -131,6 +91,17 @@ FAL_PANEL_INLINE const char *quads_prefetch(const char *ahead, size_t row_bytes,
             _mm_prefetch(ahead + i, _MM_HINT_T1);
     }
     return ahead;
+}
+
+/* The same for block `index` of small ones: over eight of them all rows are asked for once, two in each. */
+FAL_PANEL_INLINE const char *quads_prefetch_cycle(const char *ahead, const fal_product *p,
+                                                  int64_t row, int64_t index, size_t block_bytes) {
+    enum {
+        CYCLE = 8
+    };
+
+    if (index % CYCLE == 0) ahead = quads_ahead(p, row, (size_t)index * block_bytes);
+    return quads_prefetch(ahead, p->w_row_bytes, FAL_QUADS_ROWS / CYCLE, CYCLE * block_bytes);
 }
 
 #endif
