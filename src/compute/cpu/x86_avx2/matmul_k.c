@@ -2,15 +2,9 @@
  *
  * Order of additions and bits are those of portable/matmul_k.c: all sums within a block are exact integers. Codes are
  * kept unsigned; what a type subtracts from them is part of the minima. */
-#include "compute/cpu/kernels.h"
-#include "compute/cpu/x86_avx2/panel.h"
+#include "compute/cpu/x86_avx2/few_vectors.h"
+#include "compute/cpu/x86_frames/few_k.h"
 #include "quant/iq4_xs.h"
-#include "quant/q2_k.h"
-#include "quant/q3_k.h"
-#include "quant/q4_k.h"
-#include "quant/q5_k.h"
-#include "quant/q6_k.h"
-#include "quant/q8_k.h"
 
 enum {
     MANY_TOKENS = 64, /* for so many, panels share a reading of the activations; for fewer, */
@@ -32,10 +26,6 @@ typedef void decode_block(const fal_panel_rows *rows, size_t offset, struct pane
 FAL_PANEL_INLINE void gather32(const fal_panel_rows *rows, size_t offset, __m256i out[8]) {
     panel_gather16(rows, offset, out);
     panel_gather16(rows, offset + 16, out + 4);
-}
-
-FAL_PANEL_INLINE __m256i masked(__m256i v, int mask) {
-    return _mm256_and_si256(v, _mm256_set1_epi8((char)mask));
 }
 
 /* Four unsigned scales per lane, for sub-blocks first .. first + 3. */
@@ -67,10 +57,10 @@ FAL_PANEL_INLINE void decode_two_bits(const fal_panel_rows *rows, size_t offset,
         uint8_t(*codes)[FAL_PANEL_BYTES] = panel->codes + 32 * half;
         gather32(rows, offset + 32 * (size_t)half, bytes);
         for (int j = 0; j < 8; j++) {
-            panel_store(codes[j], masked(bytes[j], 3));
-            panel_store(codes[j + 8], masked(_mm256_srli_epi16(bytes[j], 2), 3));
-            panel_store(codes[j + 16], masked(_mm256_srli_epi16(bytes[j], 4), 3));
-            panel_store(codes[j + 24], masked(_mm256_srli_epi16(bytes[j], 6), 3));
+            panel_store(codes[j], panel_masked(bytes[j], 3));
+            panel_store(codes[j + 8], panel_masked(_mm256_srli_epi16(bytes[j], 2), 3));
+            panel_store(codes[j + 16], panel_masked(_mm256_srli_epi16(bytes[j], 4), 3));
+            panel_store(codes[j + 24], panel_masked(_mm256_srli_epi16(bytes[j], 6), 3));
         }
     }
 }
@@ -97,7 +87,7 @@ FAL_PANEL_INLINE void add_high_bits(const fal_panel_rows *rows, size_t offset, i
             __m256i bit = n < place ? _mm256_slli_epi16(bytes[j], place - n)
                                     : _mm256_srli_epi16(bytes[j], n - place);
             uint8_t *codes = panel->codes[8 * n + j];
-            panel_store(codes, _mm256_or_si256(panel_load(codes), masked(bit, 1 << place)));
+            panel_store(codes, _mm256_or_si256(panel_load(codes), panel_masked(bit, 1 << place)));
         }
     }
 }
@@ -123,7 +113,7 @@ FAL_PANEL_INLINE void decode_q3_k(const fal_panel_rows *rows, size_t offset, str
     __m256i high = panel_gather4(rows, at + 8);
     for (int j = 0; j < 4; j++) {
         __m256i nibbles = j < 2 ? panel_low_nibbles(low[j]) : panel_high_nibbles(low[j - 2]);
-        __m256i top = _mm256_slli_epi16(masked(_mm256_srli_epi16(high, 2 * j), 3), 4);
+        __m256i top = _mm256_slli_epi16(panel_masked(_mm256_srli_epi16(high, 2 * j), 3), 4);
         __m256i scales = _mm256_sub_epi8(_mm256_or_si256(nibbles, top), _mm256_set1_epi8(32));
         store_signed_scales(panel, 4 * j, scales, 2);
     }
@@ -140,11 +130,12 @@ FAL_PANEL_INLINE void decode_k_scales(const fal_panel_rows *rows, size_t offset,
     panel_gather16(rows, offset, head);
     _mm256_storeu_ps(panel->d, panel_low_f16(head[0]));
     _mm256_storeu_ps(panel->dmin, panel_high_f16(head[0]));
-    __m256i top_scales = masked(_mm256_srli_epi16(head[1], 2), 48);
-    __m256i top_mins = masked(_mm256_srli_epi16(head[2], 2), 48);
-    store_scales(panel, 0, masked(head[1], 63));
+    __m256i top_scales = panel_masked(_mm256_srli_epi16(head[1], 2), 48);
+    __m256i top_mins = panel_masked(_mm256_srli_epi16(head[2], 2), 48);
+    store_scales(panel, 0, panel_masked(head[1], 63));
     store_scales(panel, 4, _mm256_or_si256(panel_low_nibbles(head[3]), top_scales));
-    __m256i mins[2] = {masked(head[2], 63), _mm256_or_si256(panel_high_nibbles(head[3]), top_mins)};
+    __m256i mins[2] = {panel_masked(head[2], 63),
+                       _mm256_or_si256(panel_high_nibbles(head[3]), top_mins)};
     for (int j = 0; j < 2; j++) {
         panel_store(panel->min[4 * j], panel_pair(mins[j], 0, 0));
         panel_store(panel->min[4 * j + 1], panel_pair(mins[j], 1, 1));
@@ -183,13 +174,13 @@ FAL_PANEL_INLINE void decode_q6_k(const fal_panel_rows *rows, size_t offset, str
         uint8_t(*codes)[FAL_PANEL_BYTES] = panel->codes + 32 * half + 4 * (part & 1);
         for (int j = 0; j < 4; j++) {
             __m256i h = high[j];
-            __m256i top = masked(_mm256_slli_epi16(h, 4), 48);
+            __m256i top = panel_masked(_mm256_slli_epi16(h, 4), 48);
             panel_store(codes[j], _mm256_or_si256(panel_low_nibbles(first[j]), top));
-            top = masked(_mm256_slli_epi16(h, 2), 48);
+            top = panel_masked(_mm256_slli_epi16(h, 2), 48);
             panel_store(codes[j + 8], _mm256_or_si256(panel_low_nibbles(second[j]), top));
             panel_store(codes[j + 16],
-                        _mm256_or_si256(panel_high_nibbles(first[j]), masked(h, 48)));
-            top = masked(_mm256_srli_epi16(h, 2), 48);
+                        _mm256_or_si256(panel_high_nibbles(first[j]), panel_masked(h, 48)));
+            top = panel_masked(_mm256_srli_epi16(h, 2), 48);
             panel_store(codes[j + 24], _mm256_or_si256(panel_high_nibbles(second[j]), top));
         }
     }
@@ -305,7 +296,7 @@ FAL_PANEL_INLINE void multiply_chunk(const struct kind kind, const fal_product *
     }
 }
 
-FAL_PANEL_INLINE void multiply(const struct kind kind, const fal_product *p) {
+FAL_PANEL_INLINE void multiply_many(const struct kind kind, const fal_product *p) {
     struct panel panels[MANY_PANELS];
     int64_t n_blocks = p->n_cols / 256;
     int64_t step = (p->n_tokens < MANY_TOKENS ? 1 : MANY_PANELS) * FAL_PANEL_ROWS;
@@ -327,26 +318,45 @@ FAL_PANEL_INLINE void multiply(const struct kind kind, const fal_product *p) {
     }
 }
 
+FAL_PANEL_INLINE void multiply(const struct kind kind, const struct few_kind few,
+                               const fal_product *p) {
+    if (p->n_rows < FAL_QUADS_ROWS)
+        multiply_many(kind, p);
+    else if (p->n_tokens == 1)
+        few_multiply(few, p, 1);
+    else if (p->n_tokens == 2)
+        few_multiply(few, p, 2);
+    else
+        multiply_many(kind, p);
+}
+
 void fal_matmul_q2_k_avx2(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q2_k), decode_q2_k, 16, 4, false, AS_MINIMA}, p);
+    multiply((struct kind){sizeof(struct fal_q2_k), decode_q2_k, 16, 4, false, AS_MINIMA},
+             (struct few_kind){sizeof(struct fal_q2_k), few_add_q2_k, few_scales_q2_k, true, 0}, p);
 }
 
 void fal_matmul_q3_k_avx2(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q3_k), decode_q3_k, 16, 4, false, AS_CODES}, p);
+    multiply((struct kind){sizeof(struct fal_q3_k), decode_q3_k, 16, 4, false, AS_CODES},
+             (struct few_kind){sizeof(struct fal_q3_k), few_add_q3_k, few_scales_q3_k, false, 2},
+             p);
 }
 
 void fal_matmul_q4_k_avx2(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q4_k), decode_q4_k, 32, 8, false, AS_MINIMA}, p);
+    multiply((struct kind){sizeof(struct fal_q4_k), decode_q4_k, 32, 8, false, AS_MINIMA},
+             (struct few_kind){sizeof(struct fal_q4_k), few_add_q4_k, few_scales_pair, true, 0}, p);
 }
 
 void fal_matmul_q5_k_avx2(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q5_k), decode_q5_k, 32, 4, false, AS_MINIMA}, p);
+    multiply((struct kind){sizeof(struct fal_q5_k), decode_q5_k, 32, 4, false, AS_MINIMA},
+             (struct few_kind){sizeof(struct fal_q5_k), few_add_q5_k, few_scales_pair, true, 0}, p);
 }
 
 void fal_matmul_q6_k_avx2(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_q6_k), decode_q6_k, 16, 2, false, AS_CODES}, p);
+    multiply((struct kind){sizeof(struct fal_q6_k), decode_q6_k, 16, 2, false, AS_CODES},
+             (struct few_kind){sizeof(struct fal_q6_k), few_add_q6_k, few_scales_q6_k, false, 5},
+             p);
 }
 
 void fal_matmul_iq4_xs_avx2(const fal_product *p) {
-    multiply((struct kind){sizeof(struct fal_iq4_xs), decode_iq4_xs, 32, 1, true, NO_LOWS}, p);
+    multiply_many((struct kind){sizeof(struct fal_iq4_xs), decode_iq4_xs, 32, 1, true, NO_LOWS}, p);
 }

@@ -18,6 +18,7 @@
 
 enum {
     FAL_PANEL_ROWS = 8,
+    FAL_QUADS_ROWS = 8,   /* at once with few tokens (x86_frames/quads.h) */
     FAL_PANEL_BYTES = 32, /* of one vector */
     FAL_PANEL_TOKENS = 4, /* multiplied at a time */
     FAL_PANEL_AHEAD = 512 /* bytes of a row, between asking for weights and using them */
@@ -140,12 +141,16 @@ FAL_PANEL_INLINE __m256i panel_signed_pair(__m256i v, int a, int b) {
     return _mm256_srai_epi16(_mm256_slli_epi16(panel_pair(v, a, b), 8), 8);
 }
 
+FAL_PANEL_INLINE __m256i panel_masked(__m256i v, int mask) {
+    return _mm256_and_si256(v, _mm256_set1_epi8((char)mask));
+}
+
 FAL_PANEL_INLINE __m256i panel_low_nibbles(__m256i v) {
-    return _mm256_and_si256(v, _mm256_set1_epi8(15));
+    return panel_masked(v, 15);
 }
 
 FAL_PANEL_INLINE __m256i panel_high_nibbles(__m256i v) {
-    return _mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
+    return panel_masked(_mm256_srli_epi16(v, 4), 15);
 }
 
 /* sums[t] += multiplier * (codes . x) for n_vectors of codes and n_tokens of x, in 32-bit integers.

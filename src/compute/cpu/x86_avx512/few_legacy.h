@@ -1,8 +1,9 @@
-/* Products of few tokens with types of 32 weights: nothing is turned or stored between decoding and products (quads.h). */
+/* Products of few tokens with types of 32 weights: nothing is turned or stored between decoding and products (few_vectors.h). */
 #ifndef FAL_COMPUTE_CPU_X86_AVX512_FEW_LEGACY_H
 #define FAL_COMPUTE_CPU_X86_AVX512_FEW_LEGACY_H
 
-#include "compute/cpu/x86_avx512/quads.h"
+#include "compute/cpu/x86_avx512/few_vectors.h"
+#include "compute/cpu/x86_frames/quads.h"
 #include "quant/iq4_nl.h"
 #include "quant/q4_0.h"
 #include "quant/q4_1.h"
@@ -131,9 +132,10 @@ struct few_kind {
 };
 
 /* acc[t] += the block of 16 rows . x[t] */
-FAL_PANEL_INLINE void few_add_block(const struct few_kind kind, const fal_panel_rows *rows,
-                                    const struct fal_q8_1 *const *x, int n_tokens, __m512 *acc) {
-    __m512i sums[FAL_QUADS_TOKENS][4], q[FAL_QUADS_TOKENS][2], head[4];
+FAL_PANEL_INLINE void few_add_legacy_block(const struct few_kind kind, const fal_panel_rows *rows,
+                                           const struct fal_q8_1 *const *x, int n_tokens,
+                                           __m512 *acc) {
+    __m512i sums[FEW_TOKENS][4], q[FEW_TOKENS][2], head[4];
     __m512 d, m;
     for (int t = 0; t < n_tokens; t++) {
         __m512i begin = _mm512_setzero_si512();
@@ -171,18 +173,18 @@ FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product
     int64_t n_blocks = p->n_cols / 32;
     const char *ahead = NULL;
     fal_quads quads = quads_from(p, row);
-    __m512 acc[FAL_QUADS_TOKENS];
+    __m512 acc[FEW_TOKENS];
     for (int t = 0; t < n_tokens; t++)
         acc[t] = _mm512_setzero_ps();
     for (int64_t i = 0; i < n_blocks; i++) {
-        const struct fal_q8_1 *x[FAL_QUADS_TOKENS];
+        const struct fal_q8_1 *x[FEW_TOKENS];
         for (int t = 0; t < n_tokens; t++)
             x[t] = (const struct fal_q8_1 *)(const void *)((const char *)p->x
                                                            + (size_t)t * p->x_row_bytes)
                    + i;
         ahead = quads_prefetch_cycle(ahead, p, row, i, kind.block_bytes);
         const fal_panel_rows rows = quads_rows(&quads);
-        few_add_block(kind, &rows, x, n_tokens, acc);
+        few_add_legacy_block(kind, &rows, x, n_tokens, acc);
         quads_step(&quads, kind.block_bytes);
     }
     for (int t = 0; t < n_tokens; t++)

@@ -2,16 +2,9 @@
  *
  * Order of additions and bits are those of portable/matmul_k.c: all sums within a block are exact integers. Codes are
  * kept unsigned; what a type subtracts from them is part of the minima. */
-#include "compute/cpu/kernels.h"
-#include "compute/cpu/x86_avx512/few_k.h"
-#include "compute/cpu/x86_avx512/panel.h"
+#include "compute/cpu/x86_avx512/few_vectors.h"
+#include "compute/cpu/x86_frames/few_k.h"
 #include "quant/iq4_xs.h"
-#include "quant/q2_k.h"
-#include "quant/q3_k.h"
-#include "quant/q4_k.h"
-#include "quant/q5_k.h"
-#include "quant/q6_k.h"
-#include "quant/q8_k.h"
 
 /* One block of 16 rows. Vector g of codes holds columns 4 g .. 4 g + 3. */
 struct half {
@@ -406,68 +399,44 @@ FAL_PANEL_INLINE void multiply_many(const struct kind kind, const fal_product *p
     }
 }
 
-/* What sets a type apart; a constant where it is used. */
-struct few_kind {
-    size_t block_bytes;
-    few_add_block *add;
-    few_block_scales *scales;
-    bool has_minima; /* with a scale of their own, dmin */
-    unsigned
-        offset_bits; /* codes stand 1 << offset_bits higher than they are, if it has no minima */
-};
-
-/* acc[t] += the block of 16 rows . x[t]; ahead: see quads_ahead. */
-FAL_PANEL_INLINE void few_multiply_block(const struct few_kind kind, const fal_quads *quads,
-                                         const char *ahead, const struct fal_q8_k *const *x,
-                                         int n_tokens, __m512 *acc) {
-    const fal_panel_rows rows = quads_rows(quads);
-    __m512i codes[FAL_QUADS_TOKENS][4], lows[FAL_QUADS_TOKENS][4], head[4];
-    for (int e = 0; e < 4; e++) {
-        struct few_sums sums = few_sums_of(x, n_tokens);
-        ahead = quads_prefetch(ahead, quads->row_bytes, 4, kind.block_bytes);
-        kind.add(&rows, e, &sums, &head[e]);
-        for (int t = 0; t < n_tokens; t++) {
-            codes[t][e] = few_codes(&sums, t);
-            lows[t][e] = sums.lows[t];
-            if (!kind.has_minima)
-                codes[t][e] =
-                    _mm512_sub_epi32(codes[t][e], _mm512_slli_epi32(lows[t][e], kind.offset_bits));
-        }
-    }
-    __m512 d, dmin;
-    kind.scales(&rows, head, &d, &dmin);
-    for (int t = 0; t < n_tokens; t++) {
-        __m512 x_d = _mm512_set1_ps(x[t]->d);
-        __m512 sum = _mm512_cvtepi32_ps(quads_join(codes[t]));
-        acc[t] = _mm512_add_ps(acc[t], _mm512_mul_ps(_mm512_mul_ps(d, x_d), sum));
-        if (!kind.has_minima) continue;
-        sum = _mm512_cvtepi32_ps(quads_join(lows[t]));
-        acc[t] = _mm512_sub_ps(acc[t], _mm512_mul_ps(_mm512_mul_ps(dmin, x_d), sum));
-    }
+/* The eight scales of each row as numbers of 16 bits, from the block's first eight bytes. */
+FAL_PANEL_INLINE __m512i few_iq4_xs_scales(__m512i head) {
+    __m512i low = _mm512_shuffle_epi8(
+        head, few_four((int)0x80048004u, (int)0x80058005u, (int)0x80068006u, (int)0x80078007u));
+    low = _mm512_and_si512(_mm512_srlv_epi16(low, _mm512_set1_epi32(0x00040000)),
+                           _mm512_set1_epi16(15));
+    __m512i high = _mm512_shuffle_epi8(head, _mm512_set1_epi32(0x03020302));
+    high = _mm512_srlv_epi16(high, few_four(0x00020000, 0x00060004, 0x000a0008, 0x000e000c));
+    high = _mm512_slli_epi16(_mm512_and_si512(high, _mm512_set1_epi16(3)), 4);
+    return _mm512_sub_epi16(_mm512_or_si512(low, high), _mm512_set1_epi16(32));
 }
 
-/* For n_tokens tokens from `token` on and at least 16 rows. */
-FAL_PANEL_INLINE void few_multiply(const struct few_kind kind, const fal_product *p, int64_t token,
-                                   int n_tokens) {
-    int64_t n_blocks = p->n_cols / 256;
-    const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
-    for (int64_t next = 0; next < p->n_rows; next += FAL_QUADS_ROWS) {
-        int64_t row = quads_first_row(p, next);
-        fal_quads quads = quads_from(p, row);
-        __m512 acc[FAL_QUADS_TOKENS];
-        for (int t = 0; t < n_tokens; t++)
-            acc[t] = _mm512_setzero_ps();
-        for (int64_t i = 0; i < n_blocks; i++) {
-            const struct fal_q8_k *tokens[FAL_QUADS_TOKENS];
-            for (int t = 0; t < n_tokens; t++)
-                tokens[t] =
-                    (const struct fal_q8_k *)(const void *)(x + (size_t)t * p->x_row_bytes) + i;
-            few_multiply_block(kind, &quads, quads_ahead(p, row, (size_t)i * kind.block_bytes),
-                               tokens, n_tokens, acc);
-            quads_step(&quads, kind.block_bytes);
+/* Codes stand 128 higher than they are. */
+FAL_PANEL_INLINE void few_add_iq4_xs(const fal_panel_rows *rows, int e, struct few_sums *sums,
+                                     __m512i *head) {
+    static const int8_t values[16] = FAL_IQ4_VALUES;
+    const __m512i table =
+        _mm512_xor_si512(panel_table(values), _mm512_set1_epi32((int)0x80808080u));
+    *head = few_load(rows, e, 0);
+    __m512i scales = few_iq4_xs_scales(*head);
+    few_add_lows(sums, 0, _mm512_unpacklo_epi16(scales, scales));
+    few_add_lows(sums, 1, _mm512_unpackhi_epi16(scales, scales));
+    __m512i wide[2] = {_mm512_srai_epi32(_mm512_unpacklo_epi16(scales, scales), 16),
+                       _mm512_srai_epi32(_mm512_unpackhi_epi16(scales, scales), 16)};
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; j++) {
+        __m512i v = few_load(rows, e, offsetof(struct fal_iq4_xs, qs) + 16 * (size_t)j);
+        __m512i first = _mm512_shuffle_epi8(table, panel_low_nibbles(v));
+        __m512i second = _mm512_shuffle_epi8(table, panel_high_nibbles(v));
+        const int lane = 0x03020100 + 0x04040404 * (j % 4);
+        __m512i scale = _mm512_shuffle_epi8(wide[j / 4], _mm512_set1_epi32(lane));
+        for (int t = 0; t < sums->n_tokens; t++) {
+            const int8_t *x = sums->x[t]->q + 32 * j;
+            __m512i partial = _mm512_dpbusd_epi32(_mm512_setzero_si512(), first, quads_repeat(x));
+            partial = _mm512_dpbusd_epi32(partial, second, quads_repeat(x + 16));
+            __m512i *chain = few_chain(sums, t, 32 * j);
+            *chain = _mm512_add_epi32(*chain, _mm512_mullo_epi32(partial, scale));
         }
-        for (int t = 0; t < n_tokens; t++)
-            _mm512_storeu_ps(p->y + (token + t) * p->y_stride + row, acc[t]);
     }
 }
 
@@ -476,11 +445,11 @@ FAL_PANEL_INLINE void multiply(const struct kind kind, const struct few_kind few
     if (p->n_rows < FAL_QUADS_ROWS)
         multiply_many(kind, p);
     else if (p->n_tokens == 1)
-        few_multiply(few, p, 0, 1);
+        few_multiply(few, p, 1);
     else if (p->n_tokens == 2)
-        few_multiply(few, p, 0, 2);
+        few_multiply(few, p, 2);
     else if (p->n_tokens == 3)
-        few_multiply(few, p, 0, 3);
+        few_multiply(few, p, 3);
     else
         multiply_many(kind, p);
 }

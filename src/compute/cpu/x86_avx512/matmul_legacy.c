@@ -110,7 +110,7 @@ struct kind {
     bool is_signed, has_minimum;
 };
 
-/* A few tokens at one block. Token t is at x[t / 4] + t % 4 * row_bytes: as with rows of weights (quads.h), few addresses
+/* A few tokens at one block. Token t is at x[t / 4] + t % 4 * row_bytes: as with rows of weights (x86_frames/quads.h), few addresses
  * reach all. For signed codes a chunk of the activations, each 128 higher. */
 struct some_tokens {
     const char *x[2];

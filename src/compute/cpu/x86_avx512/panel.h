@@ -19,6 +19,7 @@
 enum {
     FAL_PANEL_HALF = 16, /* rows of a half */
     FAL_PANEL_ROWS = 32,
+    FAL_QUADS_ROWS = 16,  /* at once with few tokens (x86_frames/quads.h) */
     FAL_PANEL_BYTES = 64, /* of one vector */
     FAL_PANEL_TOKENS = 4, /* multiplied at a time */
     FAL_PANEL_AHEAD = 512 /* bytes of a row, between asking for weights and using them */

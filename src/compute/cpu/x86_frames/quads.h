@@ -1,36 +1,30 @@
-/* Sixteen rows of weights, four to a vector: what products with few tokens are made of.
+/* Rows of weights in fours: how products of few tokens go through them, and ask for them ahead.
  *
- * A quarter of a vector, 128 bits, holds 16 columns of one row, as they lie in memory once unpacked. VPDPBUSD leaves four
- * sums per row, which are joined at the end of a block: unlike a panel (panel.h) nothing has to be turned beforehand and
- * nothing is stored, which pays where a block is used by few tokens. Vector e of four holds rows e, e + 4, e + 8, e + 12.
- * Everything here is meant to be inlined with constant arguments. */
-#ifndef FAL_COMPUTE_CPU_X86_AVX512_QUADS_H
-#define FAL_COMPUTE_CPU_X86_AVX512_QUADS_H
-
-#include "compute/cpu/x86_avx512/panel.h"
+ * A frame: a set includes it behind its panel.h, which says how many rows it takes at once, FAL_QUADS_ROWS. */
+#ifndef FAL_COMPUTE_CPU_X86_FRAMES_QUADS_H
+#define FAL_COMPUTE_CPU_X86_FRAMES_QUADS_H
 
 enum {
-    FAL_QUADS_ROWS = 16,
-    FAL_QUADS_TOKENS = 4, /* at most */
+    FAL_QUADS = FAL_QUADS_ROWS / 4,
     FAL_QUADS_AHEAD = 512 /* bytes of a row, between asking for weights and using them */
 };
 
-/* Where the block at hand of rows 0, 4, 8 and 12 begins, and how far it is from one row to the next: four addresses and
- * one stride reach all rows, which sixteen addresses do not leave registers for. */
+/* Where the block at hand of rows 0, 4, ... begins, and how far it is from one row to the next: few addresses and one stride
+ * reach all rows, where an address for each would not leave registers for anything else. */
 typedef struct fal_quads {
-    const uint8_t *at[4];
+    const uint8_t *at[FAL_QUADS];
     size_t row_bytes;
 } fal_quads;
 
 FAL_PANEL_INLINE fal_quads quads_from(const fal_product *p, int64_t row) {
     fal_quads quads = {.row_bytes = p->w_row_bytes};
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < FAL_QUADS; i++)
         quads.at[i] = (const uint8_t *)p->w + (size_t)(row + 4 * i) * p->w_row_bytes;
     return quads;
 }
 
 FAL_PANEL_INLINE void quads_step(fal_quads *quads, size_t block_bytes) {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < FAL_QUADS; i++)
         quads->at[i] += block_bytes;
 }
 
@@ -41,34 +35,7 @@ FAL_PANEL_INLINE fal_panel_rows quads_rows(const fal_quads *quads) {
     return rows;
 }
 
-/* Sixteen bytes to each quarter. */
-FAL_PANEL_INLINE __m512i quads_repeat(const void *bytes) {
-    return _mm512_broadcast_i32x4(panel_load16(bytes));
-}
-
-/* Number `index` of four in each row, in the order of rows. */
-FAL_PANEL_INLINE __m512i quads_pick(const __m512i v[4], int index) {
-    __m512i a, b;
-    if (index < 2) {
-        a = _mm512_unpacklo_epi32(v[0], v[1]);
-        b = _mm512_unpacklo_epi32(v[2], v[3]);
-    } else {
-        a = _mm512_unpackhi_epi32(v[0], v[1]);
-        b = _mm512_unpackhi_epi32(v[2], v[3]);
-    }
-    return index % 2 == 0 ? _mm512_unpacklo_epi64(a, b) : _mm512_unpackhi_epi64(a, b);
-}
-
-/* The sum of the four numbers of each row, in the order of rows. */
-FAL_PANEL_INLINE __m512i quads_join(const __m512i v[4]) {
-    __m512i a =
-        _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
-    __m512i b =
-        _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
-    return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-}
-
-/* For every block of 16 rows in turn: the first row. The last ones begin early enough to be whole, so some rows come
+/* For every block of FAL_QUADS_ROWS rows in turn: the first row. The last ones begin early enough to be whole, so some rows come
  * twice, with the same result. */
 FAL_PANEL_INLINE int64_t quads_first_row(const fal_product *p, int64_t row) {
     return row + FAL_QUADS_ROWS <= p->n_rows ? row : p->n_rows - FAL_QUADS_ROWS;
@@ -93,7 +60,7 @@ FAL_PANEL_INLINE const char *quads_prefetch(const char *ahead, size_t row_bytes,
     return ahead;
 }
 
-/* The same for block `index` of small ones: over eight of them all rows are asked for once, two in each. */
+/* The same for block `index` of small ones: over eight of them all rows are asked for once, some in each. */
 FAL_PANEL_INLINE const char *quads_prefetch_cycle(const char *ahead, const fal_product *p,
                                                   int64_t row, int64_t index, size_t block_bytes) {
     enum {
