@@ -16,10 +16,13 @@ FLAGS = ["-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-D_POSIX
 C = [cc, "-xc", "-std=c17", "-Wstrict-prototypes"]
 CXX = [cxx, "-xc++", "-std=c++17"]
 
-# Headers of a kernel set may need the instructions of their folder: folder, processor, its cross compiler, flags.
+# Headers of a kernel set may need the instructions of their folder: folder, processor, its cross compiler, flags. A frame is
+# written in the words of the set that includes it.
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = AVX2 + ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"]
-SETS = {"x86_avx2": ("x86_64", "x86_64-linux-gnu-gcc", AVX2), "x86_avx512": ("x86_64", "x86_64-linux-gnu-gcc", AVX512),
+FRAMES = AVX2 + ["-include", str(root / "src/compute/cpu/x86_avx2/few_vectors.h")]
+SETS = {"x86_frames": ("x86_64", "x86_64-linux-gnu-gcc", FRAMES),
+        "x86_avx2": ("x86_64", "x86_64-linux-gnu-gcc", AVX2), "x86_avx512": ("x86_64", "x86_64-linux-gnu-gcc", AVX512),
         "arm_neon": ("aarch64", "aarch64-linux-gnu-gcc", ["-march=armv8.2-a+dotprod"])}
 
 
