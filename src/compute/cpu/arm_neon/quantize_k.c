@@ -3,32 +3,15 @@
 #include "compute/cpu/kernels.h"
 #include "quant/encode_k.h"
 
-void fal_quantize_q2_k_neon(const float *weights, const float *importance, void *blocks,
-                            int64_t n_blocks) {
-    encode_rows_q2_k(weights, importance, blocks, n_blocks);
-}
+#define FAL_QUANTIZE_K(type)                                                                     \
+    void fal_quantize_##type##_neon(const float *weights, const float *importance, void *blocks, \
+                                    int64_t n_blocks) {                                          \
+        encode_rows_##type(weights, importance, blocks, n_blocks);                               \
+    }
 
-void fal_quantize_q3_k_neon(const float *weights, const float *importance, void *blocks,
-                            int64_t n_blocks) {
-    encode_rows_q3_k(weights, importance, blocks, n_blocks);
-}
-
-void fal_quantize_q4_k_neon(const float *weights, const float *importance, void *blocks,
-                            int64_t n_blocks) {
-    encode_rows_q4_k(weights, importance, blocks, n_blocks);
-}
-
-void fal_quantize_q5_k_neon(const float *weights, const float *importance, void *blocks,
-                            int64_t n_blocks) {
-    encode_rows_q5_k(weights, importance, blocks, n_blocks);
-}
-
-void fal_quantize_q6_k_neon(const float *weights, const float *importance, void *blocks,
-                            int64_t n_blocks) {
-    encode_rows_q6_k(weights, importance, blocks, n_blocks);
-}
-
-void fal_quantize_iq4_xs_neon(const float *weights, const float *importance, void *blocks,
-                              int64_t n_blocks) {
-    encode_rows_iq4_xs(weights, importance, blocks, n_blocks);
-}
+FAL_QUANTIZE_K(q2_k)
+FAL_QUANTIZE_K(q3_k)
+FAL_QUANTIZE_K(q4_k)
+FAL_QUANTIZE_K(q5_k)
+FAL_QUANTIZE_K(q6_k)
+FAL_QUANTIZE_K(iq4_xs)

@@ -3,7 +3,7 @@
  * Per block, in integers: dot = sum over sub-blocks of scale * (sum of code * x.q), low = sum of min * x.sums. Then
  * acc += (d * x.d) * dot, and acc -= (dmin * x.d) * low where the type has minima. Every set follows this order, one
  * accumulator per row and token, so all sets give the same bits. */
-#include "compute/cpu/kernels.h"
+#include "compute/cpu/portable/units.h"
 #include "quant/iq4_xs.h"
 #include "quant/q2_k.h"
 #include "quant/q3_k.h"
@@ -15,8 +15,8 @@
 #include <stdbool.h>
 
 enum {
-    CHUNK = 8
-}; /* blocks decoded at a time */
+    UNITS = 8 /* decoded at a time */
+};
 
 /* weight i = d * scale[i / 16] * q[i] - dmin * min[i / 16] */
 struct unit {
@@ -24,8 +24,6 @@ struct unit {
     int8_t q[256];
     int16_t scale[16], min[16];
 };
-
-typedef void decode_unit(const uint8_t *block, struct unit *unit);
 
 /* Two bits per weight: per half of 128 weights 32 bytes, weights l + 32 k at bits 2 k of byte l. */
 static int two_bits(const uint8_t *bytes, int index) {
@@ -42,7 +40,8 @@ static int nibble(const uint8_t *bytes, int index) {
     return bytes[(index >> 6) * 32 + (index & 31)] >> (index >> 5 & 1) * 4 & 15;
 }
 
-static void decode_q2_k(const uint8_t *bytes, struct unit *unit) {
+static void decode_q2_k(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     struct fal_q2_k block;
     memcpy(&block, bytes, sizeof block);
     unit->d = fal_block_f16(block.d);
@@ -56,7 +55,8 @@ static void decode_q2_k(const uint8_t *bytes, struct unit *unit) {
     }
 }
 
-static void decode_q3_k(const uint8_t *bytes, struct unit *unit) {
+static void decode_q3_k(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     struct fal_q3_k block;
     memcpy(&block, bytes, sizeof block);
     unit->d = fal_block_f16(block.d);
@@ -75,7 +75,8 @@ static void decode_k_scales(const uint8_t *scales, struct unit *unit) {
     }
 }
 
-static void decode_q4_k(const uint8_t *bytes, struct unit *unit) {
+static void decode_q4_k(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     struct fal_q4_k block;
     memcpy(&block, bytes, sizeof block);
     unit->d = fal_block_f16(block.d);
@@ -86,7 +87,8 @@ static void decode_q4_k(const uint8_t *bytes, struct unit *unit) {
     decode_k_scales(block.scales, unit);
 }
 
-static void decode_q5_k(const uint8_t *bytes, struct unit *unit) {
+static void decode_q5_k(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     struct fal_q5_k block;
     memcpy(&block, bytes, sizeof block);
     unit->d = fal_block_f16(block.d);
@@ -97,7 +99,8 @@ static void decode_q5_k(const uint8_t *bytes, struct unit *unit) {
     decode_k_scales(block.scales, unit);
 }
 
-static void decode_q6_k(const uint8_t *bytes, struct unit *unit) {
+static void decode_q6_k(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     struct fal_q6_k block;
     memcpy(&block, bytes, sizeof block);
     unit->d = fal_block_f16(block.d);
@@ -110,7 +113,8 @@ static void decode_q6_k(const uint8_t *bytes, struct unit *unit) {
     }
 }
 
-static void decode_iq4_xs(const uint8_t *bytes, struct unit *unit) {
+static void decode_iq4_xs(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     static const int8_t values[16] = FAL_IQ4_VALUES;
     struct fal_iq4_xs block;
     memcpy(&block, bytes, sizeof block);
@@ -131,8 +135,10 @@ static int dot_codes(const int8_t *a, const int8_t *b) {
     return sum;
 }
 
-static float add_units(float acc, const struct unit *units, const struct fal_q8_k *x, int64_t n,
+static float add_units(float acc, const void *decoded, const void *activations, int64_t n,
                        bool has_minimum) {
+    const struct unit *units = decoded;
+    const struct fal_q8_k *x = activations;
     for (int64_t i = 0; i < n; i++) {
         int32_t dot = 0, low = 0;
         for (int j = 0; j < 16; j++) {
@@ -148,28 +154,13 @@ static float add_units(float acc, const struct unit *units, const struct fal_q8_
     return acc;
 }
 
-static void multiply(const fal_product *p, size_t block_bytes, decode_unit *decode,
+static void multiply(const fal_product *p, size_t block_bytes, fal_decode_unit *decode,
                      bool has_minimum) {
-    int64_t n_blocks = p->n_cols / 256;
-    struct unit units[CHUNK];
-    for (int64_t row = 0; row < p->n_rows; row++) {
-        const uint8_t *w = (const uint8_t *)p->w + (size_t)row * p->w_row_bytes;
-        for (int64_t token = 0; token < p->n_tokens; token++) {
-            p->y[token * p->y_stride + row] = 0.0f;
-        }
-        for (int64_t first = 0; first < n_blocks; first += CHUNK) {
-            int64_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
-            for (int64_t i = 0; i < n; i++) {
-                decode(w + (size_t)(first + i) * block_bytes, &units[i]);
-            }
-            for (int64_t token = 0; token < p->n_tokens; token++) {
-                const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
-                float *y = &p->y[token * p->y_stride + row];
-                *y = add_units(*y, units, (const struct fal_q8_k *)(const void *)x + first, n,
-                               has_minimum);
-            }
-        }
-    }
+    struct unit units[UNITS];
+    const fal_units kind = {
+        256,    UNITS,     block_bytes, sizeof units[0], sizeof(struct fal_q8_k),
+        decode, add_units, has_minimum};
+    fal_multiply_units(p, &kind, units);
 }
 
 void fal_matmul_q2_k_portable(const fal_product *p) {

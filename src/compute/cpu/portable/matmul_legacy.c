@@ -2,7 +2,7 @@
  *
  * Per block: acc += (d * x.d) * (sum of code * x.q), then acc += m * x.s where the type has a minimum or an offset.
  * Every set follows this order, one accumulator per row and token, so all sets give the same bits. */
-#include "compute/cpu/kernels.h"
+#include "compute/cpu/portable/units.h"
 #include "quant/iq4_nl.h"
 #include "quant/q4_0.h"
 #include "quant/q4_1.h"
@@ -14,16 +14,14 @@
 #include <stdbool.h>
 
 enum {
-    CHUNK = 64
-}; /* blocks decoded at a time */
+    UNITS = 64 /* decoded at a time */
+};
 
 /* weight = d * q + m */
 struct unit {
     float d, m;
     int8_t q[32];
 };
-
-typedef void decode_unit(const uint8_t *block, struct unit *unit);
 
 static void decode_nibbles(const uint8_t *qs, int8_t *q) {
     for (int j = 0; j < 16; j++) {
@@ -38,7 +36,8 @@ static void add_fifth_bits(const uint8_t *qh, int8_t *q) {
     }
 }
 
-static void decode_q4_0(const uint8_t *bytes, struct unit *unit) {
+static void decode_q4_0(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     struct fal_q4_0 block;
     memcpy(&block, bytes, sizeof block);
     unit->d = fal_block_f16(block.d);
@@ -46,7 +45,8 @@ static void decode_q4_0(const uint8_t *bytes, struct unit *unit) {
     decode_nibbles(block.qs, unit->q);
 }
 
-static void decode_q4_1(const uint8_t *bytes, struct unit *unit) {
+static void decode_q4_1(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     struct fal_q4_1 block;
     memcpy(&block, bytes, sizeof block);
     unit->d = fal_block_f16(block.d);
@@ -54,7 +54,8 @@ static void decode_q4_1(const uint8_t *bytes, struct unit *unit) {
     decode_nibbles(block.qs, unit->q);
 }
 
-static void decode_q5_0(const uint8_t *bytes, struct unit *unit) {
+static void decode_q5_0(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     struct fal_q5_0 block;
     memcpy(&block, bytes, sizeof block);
     unit->d = fal_block_f16(block.d);
@@ -63,7 +64,8 @@ static void decode_q5_0(const uint8_t *bytes, struct unit *unit) {
     add_fifth_bits(block.qh, unit->q);
 }
 
-static void decode_q5_1(const uint8_t *bytes, struct unit *unit) {
+static void decode_q5_1(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     struct fal_q5_1 block;
     memcpy(&block, bytes, sizeof block);
     unit->d = fal_block_f16(block.d);
@@ -72,14 +74,16 @@ static void decode_q5_1(const uint8_t *bytes, struct unit *unit) {
     add_fifth_bits(block.qh, unit->q);
 }
 
-static void decode_q8_0(const uint8_t *bytes, struct unit *unit) {
+static void decode_q8_0(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     struct fal_q8_0 block;
     memcpy(&block, bytes, sizeof block);
     unit->d = fal_block_f16(block.d);
     memcpy(unit->q, block.q, sizeof block.q);
 }
 
-static void decode_iq4_nl(const uint8_t *bytes, struct unit *unit) {
+static void decode_iq4_nl(const uint8_t *bytes, void *decoded) {
+    struct unit *unit = decoded;
     static const int8_t values[16] = FAL_IQ4_VALUES;
     struct fal_iq4_nl block;
     memcpy(&block, bytes, sizeof block);
@@ -98,8 +102,10 @@ static int dot_codes(const int8_t *a, const int8_t *b) {
     return sum;
 }
 
-static float add_units(float acc, const struct unit *units, const struct fal_q8_1 *x, int64_t n,
+static float add_units(float acc, const void *decoded, const void *activations, int64_t n,
                        bool has_minimum) {
+    const struct unit *units = decoded;
+    const struct fal_q8_1 *x = activations;
     for (int64_t i = 0; i < n; i++) {
         acc += units[i].d * x[i].d * (float)dot_codes(units[i].q, x[i].q);
         if (has_minimum) acc += units[i].m * x[i].s;
@@ -107,28 +113,13 @@ static float add_units(float acc, const struct unit *units, const struct fal_q8_
     return acc;
 }
 
-static void multiply(const fal_product *p, size_t block_bytes, decode_unit *decode,
+static void multiply(const fal_product *p, size_t block_bytes, fal_decode_unit *decode,
                      bool has_minimum) {
-    int64_t n_blocks = p->n_cols / 32;
-    struct unit units[CHUNK];
-    for (int64_t row = 0; row < p->n_rows; row++) {
-        const uint8_t *w = (const uint8_t *)p->w + (size_t)row * p->w_row_bytes;
-        for (int64_t token = 0; token < p->n_tokens; token++) {
-            p->y[token * p->y_stride + row] = 0.0f;
-        }
-        for (int64_t first = 0; first < n_blocks; first += CHUNK) {
-            int64_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
-            for (int64_t i = 0; i < n; i++) {
-                decode(w + (size_t)(first + i) * block_bytes, &units[i]);
-            }
-            for (int64_t token = 0; token < p->n_tokens; token++) {
-                const char *x = (const char *)p->x + (size_t)token * p->x_row_bytes;
-                float *y = &p->y[token * p->y_stride + row];
-                *y = add_units(*y, units, (const struct fal_q8_1 *)(const void *)x + first, n,
-                               has_minimum);
-            }
-        }
-    }
+    struct unit units[UNITS];
+    const fal_units kind = {
+        32,     UNITS,     block_bytes, sizeof units[0], sizeof(struct fal_q8_1),
+        decode, add_units, has_minimum};
+    fal_multiply_units(p, &kind, units);
 }
 
 void fal_matmul_q4_0_portable(const fal_product *p) {

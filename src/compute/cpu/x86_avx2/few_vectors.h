@@ -47,10 +47,10 @@ FAL_PANEL_INLINE __m256i few_zero(void) {
     return _mm256_setzero_si256();
 }
 
-/* Bytes [offset, offset + 16) of the rows of vector e. */
-FAL_PANEL_INLINE __m256i few_load(const fal_panel_rows *rows, int e, size_t offset) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(panel_load16(rows->at[e] + offset)),
-                                   panel_load16(rows->at[e + 4] + offset), 1);
+/* Sixteen bytes of each of two rows. */
+FAL_PANEL_INLINE __m256i few_gather(const uint8_t *const at[2]) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(panel_load16(at[0])), panel_load16(at[1]),
+                                   1);
 }
 
 /* Four 32-bit numbers to each half. */

@@ -12,15 +12,18 @@
 #include "quant/q8_0.h"
 #include "quant/q8_1.h"
 
-/* Codes of columns 0 .. 15 and 16 .. 31 of vector e's rows, unsigned; *head: whatever of it the scales are taken from. */
-typedef void few_codes(const fal_panel_rows *rows, int e, __m512i codes[2], __m512i *head);
+/* Codes of columns 0 .. 15 and 16 .. 31 of vector e's rows, which begin at byte `at` of a block, unsigned; *head: whatever of
+ * it the scales are taken from. */
+typedef void few_codes(const fal_panel_rows *rows, int e, size_t at, __m512i codes[2],
+                       __m512i *head);
 
 /* weight = d * code + m */
 typedef void few_scales(const fal_panel_rows *rows, const __m512i head[4], __m512 *d, __m512 *m);
 
-FAL_PANEL_INLINE void few_nibbles(const fal_panel_rows *rows, int e, size_t offset,
-                                  __m512i codes[2]) {
-    __m512i v = panel_four_rows(rows, e, offset);
+FAL_PANEL_INLINE void few_codes_four(const fal_panel_rows *rows, int e, size_t at, __m512i codes[2],
+                                     __m512i *head) {
+    (void)head;
+    __m512i v = panel_four_rows(rows, e, at);
     codes[0] = panel_low_nibbles(v);
     codes[1] = panel_high_nibbles(v);
 }
@@ -34,10 +37,13 @@ FAL_PANEL_INLINE __m512i few_add_fifth(__m512i codes, __m512i head, int at) {
     return _mm512_mask_add_epi8(codes, is_set, codes, _mm512_set1_epi8(16));
 }
 
-FAL_PANEL_INLINE void few_codes_q4_0(const fal_panel_rows *rows, int e, __m512i codes[2],
+/* The fifth bits lie in front of the others. */
+FAL_PANEL_INLINE void few_codes_five(const fal_panel_rows *rows, int e, size_t at, __m512i codes[2],
                                      __m512i *head) {
-    (void)head;
-    few_nibbles(rows, e, offsetof(struct fal_q4_0, qs), codes);
+    few_codes_four(rows, e, at, codes, head);
+    *head = panel_four_rows(rows, e, 0);
+    codes[0] = few_add_fifth(codes[0], *head, (int)at - 4);
+    codes[1] = few_add_fifth(codes[1], *head, (int)at - 2);
 }
 
 FAL_PANEL_INLINE void few_scales_q4_0(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
@@ -45,12 +51,6 @@ FAL_PANEL_INLINE void few_scales_q4_0(const fal_panel_rows *rows, const __m512i 
     (void)head;
     *d = panel_gather_f16(rows, offsetof(struct fal_q4_0, d));
     *m = _mm512_mul_ps(*d, _mm512_set1_ps(-8.0f));
-}
-
-FAL_PANEL_INLINE void few_codes_q4_1(const fal_panel_rows *rows, int e, __m512i codes[2],
-                                     __m512i *head) {
-    (void)head;
-    few_nibbles(rows, e, offsetof(struct fal_q4_1, qs), codes);
 }
 
 FAL_PANEL_INLINE void few_scales_q4_1(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
@@ -61,29 +61,11 @@ FAL_PANEL_INLINE void few_scales_q4_1(const fal_panel_rows *rows, const __m512i 
     *m = panel_high_f16(pair);
 }
 
-FAL_PANEL_INLINE void few_codes_q5_0(const fal_panel_rows *rows, int e, __m512i codes[2],
-                                     __m512i *head) {
-    const int at = offsetof(struct fal_q5_0, qh);
-    *head = panel_four_rows(rows, e, 0);
-    few_nibbles(rows, e, offsetof(struct fal_q5_0, qs), codes);
-    codes[0] = few_add_fifth(codes[0], *head, at);
-    codes[1] = few_add_fifth(codes[1], *head, at + 2);
-}
-
 FAL_PANEL_INLINE void few_scales_q5_0(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
                                       __m512 *m) {
     (void)rows;
     *d = panel_low_f16(quads_pick(head, 0));
     *m = _mm512_mul_ps(*d, _mm512_set1_ps(-16.0f));
-}
-
-FAL_PANEL_INLINE void few_codes_q5_1(const fal_panel_rows *rows, int e, __m512i codes[2],
-                                     __m512i *head) {
-    const int at = offsetof(struct fal_q5_1, qh);
-    *head = panel_four_rows(rows, e, 0);
-    few_nibbles(rows, e, offsetof(struct fal_q5_1, qs), codes);
-    codes[0] = few_add_fifth(codes[0], *head, at);
-    codes[1] = few_add_fifth(codes[1], *head, at + 2);
 }
 
 FAL_PANEL_INLINE void few_scales_q5_1(const fal_panel_rows *rows, const __m512i head[4], __m512 *d,
@@ -95,22 +77,21 @@ FAL_PANEL_INLINE void few_scales_q5_1(const fal_panel_rows *rows, const __m512i 
 }
 
 /* 128 higher than they are, as those of iq4_nl. */
-FAL_PANEL_INLINE void few_codes_q8_0(const fal_panel_rows *rows, int e, __m512i codes[2],
-                                     __m512i *head) {
+FAL_PANEL_INLINE void few_codes_eight(const fal_panel_rows *rows, int e, size_t at,
+                                      __m512i codes[2], __m512i *head) {
     (void)head;
     const __m512i top = _mm512_set1_epi32((int)0x80808080u);
     for (int i = 0; i < 2; i++)
-        codes[i] = _mm512_xor_si512(
-            panel_four_rows(rows, e, offsetof(struct fal_q8_0, q) + 16 * (size_t)i), top);
+        codes[i] = _mm512_xor_si512(panel_four_rows(rows, e, at + 16 * (size_t)i), top);
 }
 
-FAL_PANEL_INLINE void few_codes_iq4_nl(const fal_panel_rows *rows, int e, __m512i codes[2],
-                                       __m512i *head) {
+FAL_PANEL_INLINE void few_codes_iq4(const fal_panel_rows *rows, int e, size_t at, __m512i codes[2],
+                                    __m512i *head) {
     (void)head;
     static const int8_t values[16] = FAL_IQ4_VALUES;
     const __m512i table =
         _mm512_xor_si512(panel_table(values), _mm512_set1_epi32((int)0x80808080u));
-    few_nibbles(rows, e, offsetof(struct fal_iq4_nl, qs), codes);
+    few_codes_four(rows, e, at, codes, head);
     for (int i = 0; i < 2; i++)
         codes[i] = _mm512_shuffle_epi8(table, codes[i]);
 }
@@ -125,7 +106,7 @@ FAL_PANEL_INLINE void few_scales_alone(const fal_panel_rows *rows, const __m512i
 
 /* What sets a type apart; a constant where it is used. */
 struct few_kind {
-    size_t block_bytes;
+    size_t block_bytes, codes_at;
     few_codes *codes;
     few_scales *scales;
     bool is_raised, has_minimum; /* codes stand 128 higher than they are */
@@ -151,7 +132,7 @@ FAL_PANEL_INLINE void few_add_legacy_block(const struct few_kind kind, const fal
     }
     for (int e = 0; e < 4; e++) {
         __m512i codes[2];
-        kind.codes(rows, e, codes, &head[e]);
+        kind.codes(rows, e, kind.codes_at, codes, &head[e]);
         for (int t = 0; t < n_tokens; t++) {
             for (int i = 0; i < 2; i++)
                 sums[t][e] = _mm512_dpbusd_epi32(sums[t][e], codes[i], q[t][i]);

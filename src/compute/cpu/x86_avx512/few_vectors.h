@@ -47,8 +47,13 @@ FAL_PANEL_INLINE __m512i few_zero(void) {
     return _mm512_setzero_si512();
 }
 
-FAL_PANEL_INLINE __m512i few_load(const fal_panel_rows *rows, int e, size_t offset) {
-    return panel_four_rows(rows, e, offset);
+/* Sixteen bytes of each of four rows. */
+FAL_PANEL_INLINE __m512i few_gather(const uint8_t *const at[4]) {
+    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(panel_load16(at[0])),
+                                          panel_load16(at[1]), 1);
+    __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(panel_load16(at[2])),
+                                           panel_load16(at[3]), 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 /* Four 32-bit numbers to each quarter. */

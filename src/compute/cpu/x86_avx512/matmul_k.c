@@ -412,12 +412,12 @@ FAL_PANEL_INLINE __m512i few_iq4_xs_scales(__m512i head) {
 }
 
 /* Codes stand 128 higher than they are. */
-FAL_PANEL_INLINE void few_add_iq4_xs(const fal_panel_rows *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_iq4_xs(const fal_quads *quads, int e, struct few_sums *sums,
                                      __m512i *head) {
     static const int8_t values[16] = FAL_IQ4_VALUES;
     const __m512i table =
         _mm512_xor_si512(panel_table(values), _mm512_set1_epi32((int)0x80808080u));
-    *head = few_load(rows, e, 0);
+    *head = few_load(quads, e, 0);
     __m512i scales = few_iq4_xs_scales(*head);
     few_add_lows(sums, 0, _mm512_unpacklo_epi16(scales, scales));
     few_add_lows(sums, 1, _mm512_unpackhi_epi16(scales, scales));
@@ -425,7 +425,7 @@ FAL_PANEL_INLINE void few_add_iq4_xs(const fal_panel_rows *rows, int e, struct f
                        _mm512_srai_epi32(_mm512_unpackhi_epi16(scales, scales), 16)};
 #pragma GCC unroll 8
     for (int j = 0; j < 8; j++) {
-        __m512i v = few_load(rows, e, offsetof(struct fal_iq4_xs, qs) + 16 * (size_t)j);
+        __m512i v = few_load(quads, e, offsetof(struct fal_iq4_xs, qs) + 16 * (size_t)j);
         __m512i first = _mm512_shuffle_epi8(table, panel_low_nibbles(v));
         __m512i second = _mm512_shuffle_epi8(table, panel_high_nibbles(v));
         const int lane = 0x03020100 + 0x04040404 * (j % 4);

@@ -355,43 +355,43 @@ FAL_PANEL_INLINE void multiply(const struct kind kind, const struct few_kind few
 }
 
 void fal_matmul_q4_0_avx512(const fal_product *p) {
-    multiply(
-        (struct kind){sizeof(struct fal_q4_0), decode_q4_0, false, true},
-        (struct few_kind){sizeof(struct fal_q4_0), few_codes_q4_0, few_scales_q4_0, false, true},
-        p);
+    multiply((struct kind){sizeof(struct fal_q4_0), decode_q4_0, false, true},
+             (struct few_kind){sizeof(struct fal_q4_0), offsetof(struct fal_q4_0, qs),
+                               few_codes_four, few_scales_q4_0, false, true},
+             p);
 }
 
 void fal_matmul_q4_1_avx512(const fal_product *p) {
-    multiply(
-        (struct kind){sizeof(struct fal_q4_1), decode_q4_1, false, true},
-        (struct few_kind){sizeof(struct fal_q4_1), few_codes_q4_1, few_scales_q4_1, false, true},
-        p);
+    multiply((struct kind){sizeof(struct fal_q4_1), decode_q4_1, false, true},
+             (struct few_kind){sizeof(struct fal_q4_1), offsetof(struct fal_q4_1, qs),
+                               few_codes_four, few_scales_q4_1, false, true},
+             p);
 }
 
 void fal_matmul_q5_0_avx512(const fal_product *p) {
-    multiply(
-        (struct kind){sizeof(struct fal_q5_0), decode_q5_0, false, true},
-        (struct few_kind){sizeof(struct fal_q5_0), few_codes_q5_0, few_scales_q5_0, false, true},
-        p);
+    multiply((struct kind){sizeof(struct fal_q5_0), decode_q5_0, false, true},
+             (struct few_kind){sizeof(struct fal_q5_0), offsetof(struct fal_q5_0, qs),
+                               few_codes_five, few_scales_q5_0, false, true},
+             p);
 }
 
 void fal_matmul_q5_1_avx512(const fal_product *p) {
-    multiply(
-        (struct kind){sizeof(struct fal_q5_1), decode_q5_1, false, true},
-        (struct few_kind){sizeof(struct fal_q5_1), few_codes_q5_1, few_scales_q5_1, false, true},
-        p);
+    multiply((struct kind){sizeof(struct fal_q5_1), decode_q5_1, false, true},
+             (struct few_kind){sizeof(struct fal_q5_1), offsetof(struct fal_q5_1, qs),
+                               few_codes_five, few_scales_q5_1, false, true},
+             p);
 }
 
 void fal_matmul_q8_0_avx512(const fal_product *p) {
-    multiply(
-        (struct kind){sizeof(struct fal_q8_0), decode_q8_0, true, false},
-        (struct few_kind){sizeof(struct fal_q8_0), few_codes_q8_0, few_scales_alone, true, false},
-        p);
+    multiply((struct kind){sizeof(struct fal_q8_0), decode_q8_0, true, false},
+             (struct few_kind){sizeof(struct fal_q8_0), offsetof(struct fal_q8_0, q),
+                               few_codes_eight, few_scales_alone, true, false},
+             p);
 }
 
 void fal_matmul_iq4_nl_avx512(const fal_product *p) {
     multiply((struct kind){sizeof(struct fal_iq4_nl), decode_iq4_nl, true, false},
-             (struct few_kind){sizeof(struct fal_iq4_nl), few_codes_iq4_nl, few_scales_alone, true,
-                               false},
+             (struct few_kind){sizeof(struct fal_iq4_nl), offsetof(struct fal_iq4_nl, qs),
+                               few_codes_iq4, few_scales_alone, true, false},
              p);
 }

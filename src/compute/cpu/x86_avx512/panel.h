@@ -51,12 +51,10 @@ FAL_PANEL_INLINE __m512i panel_broadcast(const void *bytes) {
 
 /* Sixteen bytes of rows row, row + 4, row + 8 and row + 12. */
 FAL_PANEL_INLINE __m512i panel_four_rows(const fal_panel_rows *rows, int row, size_t offset) {
-    __m128i v[4];
-    for (int i = 0; i < 4; i++)
-        v[i] = panel_load16(rows->at[row + 4 * i] + offset);
-    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1);
-    __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(v[2]), v[3], 1);
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    __m512i v = _mm512_castsi128_si512(panel_load16(rows->at[row] + offset));
+    v = _mm512_inserti32x4(v, panel_load16(rows->at[row + 4] + offset), 1);
+    v = _mm512_inserti32x4(v, panel_load16(rows->at[row + 8] + offset), 2);
+    return _mm512_inserti32x4(v, panel_load16(rows->at[row + 12] + offset), 3);
 }
 
 /* Bytes [offset, offset + 16) of each row: out[j] lane r = bytes 4 j .. 4 j + 3 of row r. */

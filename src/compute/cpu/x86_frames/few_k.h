@@ -13,6 +13,14 @@
 #include "quant/q6_k.h"
 #include "quant/q8_k.h"
 
+/* Bytes [offset, offset + 16) of the rows of vector e. */
+FAL_PANEL_INLINE few_vector few_load(const fal_quads *quads, int e, size_t offset) {
+    const uint8_t *at[FAL_QUADS];
+    for (int i = 0; i < FAL_QUADS; i++)
+        at[i] = quads->at[i] + (size_t)e * quads->row_bytes + offset;
+    return few_gather(at);
+}
+
 enum {
     FEW_CHAINS = 2
 };
@@ -81,24 +89,23 @@ FAL_PANEL_INLINE few_vector few_add_k_minima(struct few_sums *sums, few_vector h
 }
 
 /* Adds a block of vector e's rows; *head: what the scales of the block are taken from, if it is. */
-typedef void few_add_type(const fal_panel_rows *rows, int e, struct few_sums *sums,
-                          few_vector *head);
+typedef void few_add_type(const fal_quads *quads, int e, struct few_sums *sums, few_vector *head);
 
 /* The scales of a block; dmin where it has minima. */
 typedef void few_block_scales(const fal_panel_rows *rows, const few_vector head[4], few_floats *d,
                               few_floats *dmin);
 
-FAL_PANEL_INLINE void few_add_q2_k(const fal_panel_rows *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_q2_k(const fal_quads *quads, int e, struct few_sums *sums,
                                    few_vector *head) {
     (void)head;
-    few_vector bytes = few_load(rows, e, offsetof(struct fal_q2_k, scales));
+    few_vector bytes = few_load(quads, e, offsetof(struct fal_q2_k, scales));
     few_vector scales = panel_low_nibbles(bytes), mins = panel_high_nibbles(bytes);
     few_add_lows(sums, 0, few_widen(mins, 0, false));
     few_add_lows(sums, 1, few_widen(mins, 1, false));
 #pragma GCC unroll 4
     for (int part = 0; part < 4; part++) {
         const int first = 8 * (part / 2) + part % 2; /* sub-block */
-        few_vector v = few_load(rows, e, offsetof(struct fal_q2_k, qs) + 16 * (size_t)part);
+        few_vector v = few_load(quads, e, offsetof(struct fal_q2_k, qs) + 16 * (size_t)part);
         for (int k = 0; k < 4; k++) {
             few_vector codes = panel_masked(few_right(v, 2 * k), 3);
             few_add_codes(sums, 16 * (first + 2 * k), &codes, 1,
@@ -125,19 +132,19 @@ FAL_PANEL_INLINE few_vector few_q3_k_scales(few_vector tail) {
     return few_subtract_bytes(few_or(low, few_right(high, -4)), 32);
 }
 
-FAL_PANEL_INLINE void few_add_q3_k(const fal_panel_rows *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_q3_k(const fal_quads *quads, int e, struct few_sums *sums,
                                    few_vector *head) {
     few_vector scales[2], mask[2];
-    *head = few_load(rows, e, sizeof(struct fal_q3_k) - 16);
+    *head = few_load(quads, e, sizeof(struct fal_q3_k) - 16);
     for (int i = 0; i < 2; i++) {
         scales[i] = few_widen(few_q3_k_scales(*head), i, true);
         few_add_lows(sums, i, scales[i]);
-        mask[i] = few_load(rows, e, offsetof(struct fal_q3_k, hmask) + 16 * (size_t)i);
+        mask[i] = few_load(quads, e, offsetof(struct fal_q3_k, hmask) + 16 * (size_t)i);
     }
 #pragma GCC unroll 4
     for (int part = 0; part < 4; part++) {
         const int half = part / 2, side = part % 2;
-        few_vector v = few_load(rows, e, offsetof(struct fal_q3_k, qs) + 16 * (size_t)part);
+        few_vector v = few_load(quads, e, offsetof(struct fal_q3_k, qs) + 16 * (size_t)part);
         for (int k = 0; k < 4; k++) {
             const int bit = 4 * half + k;
             few_vector third = panel_masked(few_right(mask[side], bit - 2), 4);
@@ -155,14 +162,14 @@ FAL_PANEL_INLINE void few_scales_q3_k(const fal_panel_rows *rows, const few_vect
     *dmin = few_floats_zero();
 }
 
-FAL_PANEL_INLINE void few_add_q4_k(const fal_panel_rows *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_q4_k(const fal_quads *quads, int e, struct few_sums *sums,
                                    few_vector *head) {
-    *head = few_load(rows, e, 0);
+    *head = few_load(quads, e, 0);
     few_vector scales = few_add_k_minima(sums, *head);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         size_t at = offsetof(struct fal_q4_k, qs) + 32 * (size_t)j;
-        few_vector a = few_load(rows, e, at), b = few_load(rows, e, at + 16);
+        few_vector a = few_load(quads, e, at), b = few_load(quads, e, at + 16);
         few_vector low[2] = {panel_low_nibbles(a), panel_low_nibbles(b)};
         few_vector high[2] = {panel_high_nibbles(a), panel_high_nibbles(b)};
         few_add_codes(sums, 64 * j, low, 2, few_byte_scale(scales, 2 * j));
@@ -183,18 +190,18 @@ FAL_PANEL_INLINE few_vector few_with_fifth(few_vector codes, few_vector high, in
     return few_or(codes, panel_masked(few_right(high, bit - 4), 16));
 }
 
-FAL_PANEL_INLINE void few_add_q5_k(const fal_panel_rows *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_q5_k(const fal_quads *quads, int e, struct few_sums *sums,
                                    few_vector *head) {
-    *head = few_load(rows, e, 0);
+    *head = few_load(quads, e, 0);
     few_vector scales = few_add_k_minima(sums, *head), top[2];
     for (int i = 0; i < 2; i++)
-        top[i] = few_load(rows, e, offsetof(struct fal_q5_k, qh) + 16 * (size_t)i);
+        top[i] = few_load(quads, e, offsetof(struct fal_q5_k, qh) + 16 * (size_t)i);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         few_vector low[2], high[2];
         for (int i = 0; i < 2; i++) {
             few_vector v =
-                few_load(rows, e, offsetof(struct fal_q5_k, qs) + 32 * (size_t)j + 16 * (size_t)i);
+                few_load(quads, e, offsetof(struct fal_q5_k, qs) + 32 * (size_t)j + 16 * (size_t)i);
             low[i] = few_with_fifth(panel_low_nibbles(v), top[i], 2 * j);
             high[i] = few_with_fifth(panel_high_nibbles(v), top[i], 2 * j + 1);
         }
@@ -203,10 +210,10 @@ FAL_PANEL_INLINE void few_add_q5_k(const fal_panel_rows *rows, int e, struct few
     }
 }
 
-FAL_PANEL_INLINE void few_add_q6_k(const fal_panel_rows *rows, int e, struct few_sums *sums,
+FAL_PANEL_INLINE void few_add_q6_k(const fal_quads *quads, int e, struct few_sums *sums,
                                    few_vector *head) {
     (void)head;
-    few_vector bytes = few_load(rows, e, offsetof(struct fal_q6_k, scales)), scales[2];
+    few_vector bytes = few_load(quads, e, offsetof(struct fal_q6_k, scales)), scales[2];
     for (int i = 0; i < 2; i++) {
         scales[i] = few_widen(bytes, i, true);
         few_add_lows(sums, i, scales[i]);
@@ -215,8 +222,8 @@ FAL_PANEL_INLINE void few_add_q6_k(const fal_panel_rows *rows, int e, struct few
     for (int part = 0; part < 4; part++) {
         const int half = part / 2, side = part % 2;
         size_t low = offsetof(struct fal_q6_k, ql) + 64 * (size_t)half + 16 * (size_t)side;
-        few_vector a = few_load(rows, e, low), b = few_load(rows, e, low + 32);
-        few_vector h = few_load(rows, e, offsetof(struct fal_q6_k, qh) + 16 * (size_t)part);
+        few_vector a = few_load(quads, e, low), b = few_load(quads, e, low + 32);
+        few_vector h = few_load(quads, e, offsetof(struct fal_q6_k, qh) + 16 * (size_t)part);
         few_vector codes[4] = {few_or(panel_low_nibbles(a), panel_masked(few_right(h, -4), 48)),
                                few_or(panel_low_nibbles(b), panel_masked(few_right(h, -2), 48)),
                                few_or(panel_high_nibbles(a), panel_masked(h, 48)),
@@ -252,7 +259,7 @@ FAL_PANEL_INLINE void few_multiply_block(const struct few_kind kind, const fal_q
     for (int e = 0; e < 4; e++) {
         struct few_sums sums = few_sums_of(x, n_tokens);
         ahead = quads_prefetch(ahead, quads->row_bytes, FAL_QUADS, kind.block_bytes);
-        kind.add(&rows, e, &sums, &head[e]);
+        kind.add(quads, e, &sums, &head[e]);
         for (int t = 0; t < n_tokens; t++) {
             codes[t][e] = few_codes(&sums, t);
             lows[t][e] = sums.lows[t];
