@@ -4,6 +4,7 @@
  * kept unsigned; what a type subtracts from them is part of the minima. */
 #include "compute/cpu/x86_avx2/few_vectors.h"
 #include "compute/cpu/x86_frames/few_k.h"
+#include "compute/cpu/x86_frames/panel_prefetch.h"
 #include "quant/iq4_xs.h"
 
 enum {

@@ -3,6 +3,7 @@
  * Order of additions and bits are those of portable/matmul_legacy.c. */
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/x86_avx2/panel.h"
+#include "compute/cpu/x86_frames/panel_prefetch.h"
 #include "quant/iq4_nl.h"
 #include "quant/q4_0.h"
 #include "quant/q4_1.h"

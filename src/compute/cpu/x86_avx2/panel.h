@@ -194,22 +194,6 @@ FAL_PANEL_INLINE int panel_n_rows(const fal_product *p, int64_t first) {
     return p->n_rows - first < FAL_PANEL_ROWS ? (int)(p->n_rows - first) : FAL_PANEL_ROWS;
 }
 
-/* Asks for what comes FAL_PANEL_AHEAD bytes behind [offset, offset + bytes) of the panel's rows; behind their end, the rows of
- * the next panel begin. */
-FAL_PANEL_INLINE void panel_prefetch(const fal_product *p, int64_t row, size_t offset,
-                                     size_t bytes) {
-    const char *ahead =
-        (const char *)p->w + (size_t)row * p->w_row_bytes + offset + FAL_PANEL_AHEAD;
-    if (offset + FAL_PANEL_AHEAD >= p->w_row_bytes) {
-        if (row + 2 * FAL_PANEL_ROWS > p->n_rows) return;
-        ahead += (FAL_PANEL_ROWS - 1) * p->w_row_bytes;
-    }
-    for (int i = 0; i < FAL_PANEL_ROWS; i++, ahead += p->w_row_bytes) {
-        for (size_t at = 0; at < bytes; at += 64)
-            _mm_prefetch(ahead + at, _MM_HINT_T1);
-    }
-}
-
 /* The accumulators of a panel and one token in y; lanes beyond n_rows stay out of memory. */
 FAL_PANEL_INLINE __m256 panel_read_y(const float *y, int n_rows) {
     if (n_rows == FAL_PANEL_ROWS) return _mm256_loadu_ps(y);

@@ -4,6 +4,7 @@
  * kept unsigned; what a type subtracts from them is part of the minima. */
 #include "compute/cpu/x86_avx512/few_vectors.h"
 #include "compute/cpu/x86_frames/few_k.h"
+#include "compute/cpu/x86_frames/panel_prefetch.h"
 #include "quant/iq4_xs.h"
 
 /* One block of 16 rows. Vector g of codes holds columns 4 g .. 4 g + 3. */

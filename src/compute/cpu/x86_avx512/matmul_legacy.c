@@ -5,6 +5,7 @@
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/x86_avx512/few_legacy.h"
 #include "compute/cpu/x86_avx512/panel.h"
+#include "compute/cpu/x86_frames/panel_prefetch.h"
 #include "quant/iq4_nl.h"
 #include "quant/q4_0.h"
 #include "quant/q4_1.h"

@@ -176,22 +176,6 @@ FAL_PANEL_INLINE fal_panel_rows panel_rows_from(const fal_product *p, int64_t fi
     return rows;
 }
 
-/* Asks for what comes FAL_PANEL_AHEAD bytes behind [offset, offset + bytes) of the panel's rows; behind their end, the rows of
- * the next panel begin. */
-FAL_PANEL_INLINE void panel_prefetch(const fal_product *p, int64_t row, size_t offset,
-                                     size_t bytes) {
-    const char *ahead =
-        (const char *)p->w + (size_t)row * p->w_row_bytes + offset + FAL_PANEL_AHEAD;
-    if (offset + FAL_PANEL_AHEAD >= p->w_row_bytes) {
-        if (row + 2 * FAL_PANEL_ROWS > p->n_rows) return;
-        ahead += (FAL_PANEL_ROWS - 1) * p->w_row_bytes;
-    }
-    for (int i = 0; i < FAL_PANEL_ROWS; i++, ahead += p->w_row_bytes) {
-        for (size_t at = 0; at < bytes; at += 64)
-            _mm_prefetch(ahead + at, _MM_HINT_T1);
-    }
-}
-
 /* Which lanes of both halves belong to rows that there are. */
 typedef struct fal_panel_masks {
     __mmask16 half[2];
