@@ -8,7 +8,7 @@ const char fal_built_in_name[] = "fledgling (built in)";
 
 static bool holds(const char *folder, const char *name) {
     char *path = fal_path_join(folder, name);
-    bool is_there = path && fal_file_exists(path);
+    bool is_there = path && fal_file_exists(path) && !fal_file_is_directory(path);
     fal_free(path);
     return is_there;
 }

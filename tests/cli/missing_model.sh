@@ -10,3 +10,4 @@ mkdir run checkpoint empty && : >run/model.gguf && echo '{}' >checkpoint/config.
 try "$FALCONER" run -p x -m run
 try "$FALCONER" inspect checkpoint
 try "$FALCONER" inspect empty
+mkdir -p nested/model.gguf && try "$FALCONER" inspect nested
