@@ -35,7 +35,8 @@ typedef struct measuring {
     int n_taken[MOST_JOBS];
 } measuring;
 
-static void wake(void *user) {
+static void wake(void *user, bool more) {
+    (void)more;
     measuring *m = user;
     pthread_mutex_lock(&m->lock);
     m->is_woken = true;

@@ -2,14 +2,15 @@
  * each session what it asked for. A session's own feed is a step of one part.
  *
  * All threads share each operation of a step, or, where the weights fit into a core's cache, each thread takes some of the
- * parts through all layers alone: a small model has less work in an operation than threads cost who wait for each other
- * after it. Results do not depend on neighbours, so neither on the way. */
+ * parts through all layers alone, and from token to token: a small model has less work in an operation than threads cost
+ * who wait for each other after it. Results do not depend on neighbours, so neither on the way. */
 #include "runtime/batch.h"
 
 #include "base/alloc.h"
 #include "base/thread.h"
 #include "runtime/session_private.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -35,7 +36,7 @@ typedef struct lane {
     size_t parts_capacity, segments_capacity, hidden_capacity, logits_capacity;
     /* What it computes: n_given of the step's parts. */
     const fal_batch_part *given;
-    size_t n_given;
+    size_t first_given, n_given;
     fal_step step;
     fal_status status;
     fal_error error;
@@ -50,6 +51,10 @@ struct fal_batch {
     lane *lanes;
     int most_lanes, n_lanes;
     fal_pool *pool; /* made when first needed */
+    /* Of the step at hand. */
+    const fal_batch_follower *follower; /* NULL: nothing follows */
+    atomic_bool is_ending;              /* no lane goes on */
+    unsigned n_steps;
 };
 
 static void close_lane(lane *l) {
@@ -346,53 +351,109 @@ static int choose_lanes(const fal_batch *b, const fal_batch_part *parts, size_t 
     return 2 * (size_t)n * most <= 3 * total || total <= FEW_TOKENS ? n_runs : 0;
 }
 
-static void compute_lane(void *argument, int thread, int n_threads) {
+/* Parts go on with a token each. */
+static fal_status check_next(const lane *l, fal_error *err) {
+    for (size_t i = 0; i < l->n_given; i++) {
+        const fal_batch_part *part = &l->given[i];
+        FAL_TRY(fal_session_check_tokens(part->session, part->tokens, part->count, err));
+    }
+    return FAL_OK;
+}
+
+/* Whether the lane's parts go on. */
+static bool follow(const fal_batch *b, const lane *l) {
+    const fal_batch_follower *f = b->follower;
+    for (size_t i = 0; i < l->n_given; i++)
+        f->each(f->user, l->first_given + i);
+    return f->all(f->user, l->first_given, l->first_given + l->n_given);
+}
+
+/* From step to step, without waiting for other lanes. */
+static fal_status walk(fal_batch *b, lane *l) {
+    bool goes_on;
+    do {
+        FAL_TRY(compute(b, l, &l->error));
+        if (!b->follower) return FAL_OK;
+        hand_out(l, fal_model_params(b->model));
+        goes_on = follow(b, l);
+        if (goes_on) FAL_TRY(check_next(l, &l->error));
+    } while (goes_on && !atomic_load_explicit(&b->is_ending, memory_order_relaxed));
+    return FAL_OK;
+}
+
+static void walk_lane(void *argument, int thread, int n_threads) {
     (void)n_threads;
-    const fal_batch *b = argument;
+    fal_batch *b = argument;
     lane *l = thread < b->n_lanes ? &b->lanes[thread] : NULL;
-    if (l && l->n_given > 0) l->status = compute(b, l, &l->error);
+    if (!l || l->n_given == 0) return;
+    l->status = walk(b, l);
+    atomic_store_explicit(&b->is_ending, true, memory_order_relaxed);
+}
+
+/* In turn, since a thread may be slower than others for as long as somebody else is busy. */
+static void give_lanes(fal_batch *b, const fal_batch_part *parts, const size_t *starts,
+                       int n_lanes) {
+    for (int i = 0; i < b->n_lanes; i++) {
+        lane *l = &b->lanes[i];
+        int run = (int)((b->n_steps + (unsigned)i) % (unsigned)n_lanes);
+        l->status = FAL_OK;
+        l->first_given = i < n_lanes ? starts[run] : 0;
+        l->n_given = i < n_lanes ? starts[run + 1] - starts[run] : 0;
+        l->given = parts + l->first_given;
+    }
 }
 
 static fal_status step_in_lanes(fal_batch *b, const fal_batch_part *parts, const size_t *starts,
                                 int n_lanes, fal_error *err) {
     FAL_TRY(make_lanes(b, n_lanes, err));
-    for (int i = 0; i < b->n_lanes; i++) {
-        lane *l = &b->lanes[i];
-        l->status = FAL_OK;
-        l->n_given = i < n_lanes ? starts[i + 1] - starts[i] : 0;
-        l->given = i < n_lanes ? parts + starts[i] : NULL;
-    }
+    give_lanes(b, parts, starts, n_lanes);
+    atomic_store_explicit(&b->is_ending, false, memory_order_relaxed);
     if (n_lanes == 1)
-        compute_lane(b, 0, 1);
+        walk_lane(b, 0, 1);
     else
-        fal_pool_run(b->pool, compute_lane, b);
+        fal_pool_run(b->pool, walk_lane, b);
     for (int i = 0; i < n_lanes; i++) {
         if (b->lanes[i].status == FAL_OK) continue;
         if (err) *err = b->lanes[i].error;
         return b->lanes[i].status;
     }
-    for (int i = 0; i < n_lanes; i++)
+    for (int i = 0; i < n_lanes && !b->follower; i++)
         hand_out(&b->lanes[i], fal_model_params(b->model));
     return FAL_OK;
 }
 
-fal_status fal_batch_step(fal_batch *b, const fal_batch_part *parts, size_t n_parts,
-                          fal_error *err) {
-    size_t starts[MOST_LANES + 1];
-    if (n_parts == 0) return FAL_OK;
-    FAL_TRY(check_parts(b, parts, n_parts, err));
-    int n_lanes = choose_lanes(b, parts, n_parts, starts);
-    if (n_lanes > 0) return step_in_lanes(b, parts, starts, n_lanes, err);
+static void follow_each(void *argument, int64_t begin, int64_t end) {
+    const fal_batch *b = argument;
+    for (int64_t i = begin; i < end; i++)
+        b->follower->each(b->follower->user, (size_t)i);
+}
+
+/* The next step is for another call to make: all threads wait for each other anyway. */
+static fal_status step_together(fal_batch *b, const fal_batch_part *parts, size_t n_parts,
+                                fal_error *err) {
     b->whole.given = parts;
     b->whole.n_given = n_parts;
     FAL_TRY(compute(b, &b->whole, err));
     hand_out(&b->whole, fal_model_params(b->model));
+    if (!b->follower) return FAL_OK;
+    bool has_pool =
+        n_parts > 1 && fal_model_device(b->model)->n_threads > 1 && make_pool(b, NULL) == FAL_OK;
+    if (has_pool)
+        fal_pool_for(b->pool, (int64_t)n_parts, 1, follow_each, b);
+    else
+        follow_each(b, 0, (int64_t)n_parts);
+    b->follower->all(b->follower->user, 0, n_parts);
     return FAL_OK;
 }
 
-void fal_batch_for(fal_batch *b, int64_t n, fal_range_task *body, void *argument) {
-    if (n > 1 && fal_model_device(b->model)->n_threads > 1 && make_pool(b, NULL) == FAL_OK)
-        fal_pool_for(b->pool, n, 1, body, argument);
-    else
-        body(argument, 0, n);
+fal_status fal_batch_step(fal_batch *b, const fal_batch_part *parts, size_t n_parts,
+                          const fal_batch_follower *follower, fal_error *err) {
+    size_t starts[MOST_LANES + 1];
+    if (n_parts == 0) return FAL_OK;
+    FAL_TRY(check_parts(b, parts, n_parts, err));
+    b->follower = follower;
+    b->n_steps++;
+    int n_lanes = choose_lanes(b, parts, n_parts, starts);
+    return n_lanes > 0 ? step_in_lanes(b, parts, starts, n_lanes, err)
+                       : step_together(b, parts, n_parts, err);
 }

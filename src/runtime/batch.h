@@ -6,8 +6,6 @@
 
 #include <falconer/session.h>
 
-#include "base/thread.h"
-
 /* Working memory that the steps of many sessions share. Belongs to one thread at a time, as do all sessions on it. */
 typedef struct fal_batch fal_batch;
 
@@ -32,14 +30,23 @@ fal_status fal_batch_open(fal_batch **out, fal_model *model, int max_tokens, fal
 void fal_batch_close(fal_batch *b);
 int fal_batch_max_tokens(const fal_batch *b);
 
-/* Fails: ARGUMENT (an id outside the vocabulary, a session twice or of another model, a part without tokens), LIMIT (a
- * context is full, more than max_tokens), MEMORY; then no timeline is changed. No parts: nothing to do. */
-fal_status fal_batch_step(fal_batch *b, const fal_batch_part *parts, size_t n_parts,
-                          fal_error *err);
+/* What becomes of parts as soon as they are computed, on the threads that computed them: parts of a small model need not
+ * wait for each other then. */
+typedef struct fal_batch_follower {
+    /* Work that belongs to one part, given by its index; other parts' may be under way. */
+    void (*each)(void *user, size_t part);
+    /* After each of parts [begin, end), which were computed together; others' may be under way. True: they may go on, each
+     * with what its `tokens` now point to, as if in another step. They do until any of the step's parts may not. */
+    bool (*all)(void *user, size_t begin, size_t end);
+    void *user;
+} fal_batch_follower;
 
-/* Work between two steps that belongs to single parts: calls body as fal_pool_for does, with chunks of one, on the threads
- * of the model's device. Without memory for threads the caller's does it all. */
-void fal_batch_for(fal_batch *b, int64_t n, fal_range_task *body, void *argument);
+/* follower NULL: nothing follows.
+ * Fails: ARGUMENT (an id outside the vocabulary, a session twice or of another model, a part without tokens), LIMIT (a
+ * context is full, more than max_tokens), MEMORY; then the timelines are as they were of those parts that a
+ * follower was not called for. No parts: nothing to do. */
+fal_status fal_batch_step(fal_batch *b, const fal_batch_part *parts, size_t n_parts,
+                          const fal_batch_follower *follower, fal_error *err);
 
 /* A session without working memory of its own: besides its cells it costs its logits and tokens. feed, sync and the rest
  * compute it in the batch's memory. options->n_batch is ignored. Fails as fal_session_open. */

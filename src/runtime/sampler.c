@@ -1,6 +1,7 @@
 /* Body of <falconer/sampling.h>. Candidates are sorted by probability, equal ones by id, and every filter cuts the sorted
- * list, so a draw depends on nothing but logits, options and seed; no more of the list is sorted than a draw looks at. All
- * sums are in double.
+ * list, so a draw depends on nothing but logits, options, seed and the processor's kernels. The list is never made: weights
+ * of the whole vocabulary are a row, what a filter cuts weighs nothing any more, and only candidates near a cut or a draw
+ * are sorted. To sort all would cost more than a small model's step. All sums are in double.
  *
  * Sources: transformers, generation/logits_process.py; typical sampling, arXiv:2202.00666; min-p, arXiv:2407.01082. */
 #include <falconer/sampling.h>
@@ -8,27 +9,36 @@
 #include "base/alloc.h"
 #include "base/fail.h"
 #include "base/random.h"
+#include "compute/cpu/kernels.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    LAST_STEP = 255 /* of a quarter of a nat each, which divide candidates by weight */
+    WIDTH = 16 /* tokens looked at together: loops of this length become vectors */
 };
 
 typedef struct candidate {
-    double logit, weight; /* weight: probability up to a common factor; or a sorting key */
+    double key;   /* what keep_typical sorts by */
+    float depth;  /* what its logit lies below the best one, in temperatures: 0 or negative */
+    float weight; /* probability up to a common factor: 1 for the best */
     int32_t id;
 } candidate;
 
 struct fal_sampler {
     fal_sampling how;
     fal_random random;
-    int n_vocab;
+    fal_exp_kernel *exp_row;
+    int n_vocab, n_padded; /* n_padded: and what makes whole groups of it */
     int *n_seen;           /* [n_vocab] */
-    double *biases;        /* [n_vocab]; NULL: none */
-    candidate *candidates; /* [n_vocab] */
+    int32_t *seen;         /* [n_distinct] the ids of which there are some; room is for n_vocab */
+    int n_distinct;
+    double *biases; /* [n_vocab]; NULL: none */
+    /* Of one draw, [n_padded]. What may not be drawn is infinitely deep and weighs nothing. */
+    float *depths, *weights;
+    double sum;      /* of the weights */
+    candidate *some; /* [n_vocab] those that are looked at more closely */
 };
 
 typedef struct bound {
@@ -88,12 +98,17 @@ fal_status fal_sampler_open(fal_sampler **out, const fal_sampling *how, int n_vo
     if (!s) return fal_fail_memory(err, sizeof *s);
     s->how = *how;
     s->random = fal_random_seeded(how->seed, stream);
+    s->exp_row = fal_kernel_set_for(fal_cpu_level_get())->exp_row;
     s->n_vocab = n_vocab;
     s->n_seen = fal_alloc((size_t)n_vocab, sizeof *s->n_seen);
-    s->candidates = fal_alloc((size_t)n_vocab, sizeof *s->candidates);
-    if (!s->n_seen || !s->candidates) {
+    s->seen = fal_alloc((size_t)n_vocab, sizeof *s->seen);
+    s->n_padded = (n_vocab + WIDTH - 1) / WIDTH * WIDTH;
+    s->depths = fal_alloc((size_t)s->n_padded, sizeof *s->depths);
+    s->weights = fal_alloc((size_t)s->n_padded, sizeof *s->weights);
+    s->some = fal_alloc((size_t)n_vocab, sizeof *s->some);
+    if (!s->n_seen || !s->seen || !s->depths || !s->weights || !s->some) {
         fal_sampler_close(s);
-        return fal_fail_memory(err, (size_t)n_vocab * sizeof *s->candidates);
+        return fal_fail_memory(err, (size_t)n_vocab * sizeof *s->some);
     }
     fal_status status = spread_biases(s, err);
     if (status != FAL_OK) {
@@ -107,207 +122,286 @@ fal_status fal_sampler_open(fal_sampler **out, const fal_sampling *how, int n_vo
 void fal_sampler_close(fal_sampler *s) {
     if (!s) return;
     fal_free(s->biases);
-    fal_free(s->candidates);
+    fal_free(s->some);
+    fal_free(s->weights);
+    fal_free(s->depths);
+    fal_free(s->seen);
     fal_free(s->n_seen);
     fal_free(s);
 }
 
 void fal_sampler_accept(fal_sampler *s, int32_t token) {
-    if (token >= 0 && token < s->n_vocab) s->n_seen[token]++;
+    if (token < 0 || token >= s->n_vocab) return;
+    if (s->n_seen[token]++ == 0) s->seen[s->n_distinct++] = token;
 }
 
-static double penalised(const fal_sampler *s, float logit, int32_t id) {
-    double x = (double)logit + (s->biases ? s->biases[id] : 0);
-    int n = s->n_seen[id];
-    if (n == 0) return x;
+/* ---- the whole vocabulary ---- */
+
+static double penalised(const fal_sampler *s, double x, int32_t id) {
     double repetition = s->how.repetition_penalty;
     if (repetition > 0) x = x > 0 ? x / repetition : x * repetition;
-    return x - s->how.presence_penalty - n * s->how.frequency_penalty;
+    return x - s->how.presence_penalty - s->n_seen[id] * s->how.frequency_penalty;
 }
+
+static void copy_group(float *to, const float *from) {
+    for (int k = 0; k < WIDTH; k++)
+        to[k] = from[k] > -INFINITY ? from[k] : -INFINITY;
+}
+
+/* Logits after biases and penalties to depths, minus infinity for what is not allowed. NaN counts as that, so that a damaged
+ * model cannot make the order undefined. False: nothing is allowed. */
+static bool take_logits(fal_sampler *s, const float *logits, const uint32_t *allowed) {
+    float *x = s->depths;
+    bool is_any = !allowed;
+    int n_whole = s->n_vocab / WIDTH * WIDTH;
+    for (int i = 0; i < n_whole; i += WIDTH)
+        copy_group(x + i, logits + i);
+    for (int id = n_whole; id < s->n_padded; id++)
+        x[id] = id < s->n_vocab && !isnan(logits[id]) ? logits[id] : -INFINITY;
+    for (int id = 0; s->biases && id < s->n_vocab; id++) {
+        double sum = (double)x[id] + s->biases[id];
+        x[id] = isnan(sum) ? -INFINITY : (float)sum;
+    }
+    for (int i = 0; i < s->n_distinct; i++)
+        x[s->seen[i]] = (float)penalised(s, (double)x[s->seen[i]], s->seen[i]);
+    for (int id = 0; allowed && id < s->n_vocab; id++) {
+        bool is_allowed = allowed[id / 32] >> id % 32 & 1;
+        is_any = is_any || is_allowed;
+        if (!is_allowed) x[id] = -INFINITY;
+    }
+    return is_any;
+}
+
+static float largest_of(const float *x, int n_padded) {
+    float tops[WIDTH], top = -INFINITY;
+    for (int k = 0; k < WIDTH; k++)
+        tops[k] = -INFINITY;
+    for (int i = 0; i < n_padded; i += WIDTH) {
+        for (int k = 0; k < WIDTH; k++)
+            tops[k] = x[i + k] > tops[k] ? x[i + k] : tops[k];
+    }
+    for (int k = 0; k < WIDTH; k++)
+        top = tops[k] > top ? tops[k] : top;
+    return top;
+}
+
+/* The first of the best that are allowed. */
+static int32_t most_probable(const fal_sampler *s, float top, const uint32_t *allowed) {
+    int32_t id = 0;
+    while (s->depths[id] != top || (allowed && !(allowed[id / 32] >> id % 32 & 1)))
+        id++;
+    return id;
+}
+
+/* Logits to depths and weights. */
+static void weigh(fal_sampler *s, float top) {
+    /* However small the temperature, what is as good as the best one stays so. */
+    double inverse = 1 / s->how.temperature;
+    const float factor = inverse < 1e30 ? (float)inverse : 1e30f;
+    float largest;
+    for (int i = 0; i < s->n_padded; i += WIDTH) {
+        for (int k = 0; k < WIDTH; k++)
+            s->depths[i + k] = (s->depths[i + k] - top) * factor;
+    }
+    s->exp_row(s->weights, s->depths, s->n_padded, &largest, &s->sum);
+}
+
+/* ---- the best of them ---- */
 
 static int compare_ids(int32_t a, int32_t b) {
     return (a > b) - (a < b);
 }
 
-static int by_logit(const void *a, const void *b) {
+static int by_depth(const void *a, const void *b) {
     const candidate *x = a, *y = b;
-    if (x->logit != y->logit) return x->logit < y->logit ? 1 : -1;
+    if (x->depth != y->depth) return x->depth < y->depth ? 1 : -1;
     return compare_ids(x->id, y->id);
 }
 
-static int by_weight(const void *a, const void *b) {
+static int by_key(const void *a, const void *b) {
     const candidate *x = a, *y = b;
-    if (x->weight != y->weight) return x->weight < y->weight ? 1 : -1;
+    if (x->key != y->key) return x->key < y->key ? 1 : -1;
     return compare_ids(x->id, y->id);
 }
 
-static void sift_down(candidate *heap, int n, int i) {
-    for (;;) {
-        int worst = i, left = 2 * i + 1;
-        if (left < n && by_logit(&heap[left], &heap[worst]) > 0) worst = left;
-        if (left + 1 < n && by_logit(&heap[left + 1], &heap[worst]) > 0) worst = left + 1;
-        if (worst == i) return;
-        candidate moved = heap[i];
-        heap[i] = heap[worst];
-        heap[worst] = moved;
-        i = worst;
-    }
+/* Whether one of a group lies in (low, high]. */
+static bool has_some(const float *depths, float low, float high) {
+    int found = 0;
+    for (int k = 0; k < WIDTH; k++)
+        found |= (depths[k] > low) & (depths[k] <= high);
+    return found;
 }
 
-/* The k best candidates, in front: a heap of k with the worst on top. */
-static int keep_best(candidate *c, int n, int k) {
-    if (k <= 0 || k >= n) return n;
-    for (int i = k / 2; i-- > 0;)
-        sift_down(c, k, i);
-    for (int i = k; i < n; i++) {
-        if (by_logit(&c[i], &c[0]) < 0) {
-            c[0] = c[i];
-            sift_down(c, k, 0);
+/* Puts into `some` what lies in (low, high] and weighs anything; returns how many. */
+static int list_between(fal_sampler *s, float low, float high) {
+    int n = 0;
+    for (int first = 0; first < s->n_padded; first += WIDTH) {
+        if (!has_some(s->depths + first, low, high)) continue;
+        for (int id = first; id < first + WIDTH; id++) {
+            if (s->depths[id] > low && s->depths[id] <= high && s->weights[id] > 0)
+                s->some[n++] = (candidate){
+                    .depth = s->depths[id], .weight = s->weights[id], .id = (int32_t)id};
         }
     }
-    return k;
-}
-
-/* weight = probability up to a common factor, 1 for the best. Those without any go; returns how many stay. The sum of the
- * weights goes to *sum. */
-static int weigh(candidate *c, int n, double *sum) {
-    int kept = 0;
-    *sum = 0;
-    for (int i = 0; i < n; i++) {
-        candidate one = c[i];
-        one.weight = exp(one.logit);
-        if (one.weight == 0) continue;
-        *sum += one.weight;
-        c[kept++] = one;
-    }
-    return kept;
-}
-
-/* Which step of a quarter of a nat below the best one a candidate stands on; the last step has no end. */
-static int step_of(const candidate *c) {
-    double depth = -4 * c->logit;
-    return depth < LAST_STEP ? (int)depth : LAST_STEP;
-}
-
-/* Sorts the best candidates to the front, so many that they weigh at least `mass`, and returns how many. To sort the whole
- * vocabulary for each token would cost more than a small model's step. */
-static int sort_head(candidate *c, int n, double mass) {
-    double weights[LAST_STEP + 1] = {0}, sum = 0;
-    int last = 0, count = 0;
-    for (int i = 0; i < n; i++)
-        weights[step_of(&c[i])] += c[i].weight;
-    while (last < LAST_STEP && (sum += weights[last]) <= mass)
-        last++;
-    for (int i = 0; i < n; i++) {
-        if (step_of(&c[i]) > last) continue;
-        candidate moved = c[i];
-        c[i] = c[count];
-        c[count++] = moved;
-    }
-    qsort(c, (size_t)count, sizeof *c, by_logit);
-    return count;
-}
-
-/* Keeps the tokens whose surprise lies nearest to the entropy, until they weigh the share p of sum, which becomes what they
- * weigh. */
-static int keep_typical(candidate *c, int n, double p, double *sum) {
-    double entropy = 0, log_sum = log(*sum), mass = 0;
-    int kept = 0;
-    qsort(c, (size_t)n, sizeof *c, by_logit);
-    for (int i = 0; i < n; i++)
-        entropy += c[i].weight / *sum * (log_sum - c[i].logit);
-    for (int i = 0; i < n; i++)
-        c[i].weight = -fabs(log_sum - c[i].logit - entropy);
-    qsort(c, (size_t)n, sizeof *c, by_weight);
-    for (; kept < n && mass < p * *sum; kept++) {
-        c[kept].weight = exp(c[kept].logit);
-        mass += c[kept].weight;
-    }
-    *sum = mass;
-    return kept;
-}
-
-/* Keeps the best ones until they weigh the share p of sum, which becomes what they weigh. They are sorted afterwards. */
-static int keep_nucleus(candidate *c, int n, double p, double *sum) {
-    double mass = 0;
-    int kept = 0, n_sorted = sort_head(c, n, p * *sum);
-    while (kept < n_sorted && (kept == 0 || mass < p * *sum))
-        mass += c[kept++].weight;
-    *sum = mass;
-    return kept;
-}
-
-static int keep_above(candidate *c, int n, double min_p, double *sum) {
-    int kept = 0;
-    *sum = 0;
-    for (int i = 0; i < n; i++) {
-        candidate moved = c[i];
-        if (moved.weight < min_p) continue;
-        c[i] = c[kept];
-        c[kept++] = moved;
-        *sum += moved.weight;
-    }
-    return kept;
-}
-
-static bool is_allowed(const uint32_t *allowed, int32_t id) {
-    return !allowed || (allowed[id / 32] >> id % 32 & 1);
-}
-
-/* Returns how many there are. NaN counts as minus infinity, so that a damaged model cannot make the order undefined. *out:
- * the best logit. */
-static int fill_candidates(fal_sampler *s, const float *logits, const uint32_t *allowed,
-                           double *out) {
-    double top = -HUGE_VAL;
-    int n = 0;
-    for (int32_t id = 0; id < s->n_vocab; id++) {
-        if (!is_allowed(allowed, id)) continue;
-        double x = penalised(s, logits[id], id);
-        if (isnan(x)) x = -HUGE_VAL;
-        if (x > top) top = x;
-        s->candidates[n++] = (candidate){.logit = x, .id = id};
-    }
-    *out = top;
-    if (!isfinite(top)) return n;
-    /* Relative to the best one, so that no temperature is too small for the division. */
-    for (int i = 0; i < n; i++)
-        s->candidates[i].logit = (s->candidates[i].logit - top) / s->how.temperature;
     return n;
 }
 
-/* The first of the best; -1: none is allowed. */
-static int32_t most_probable(const fal_sampler *s, const float *logits, const uint32_t *allowed) {
-    int32_t best = -1;
-    double top = -HUGE_VAL;
-    for (int32_t id = 0; id < s->n_vocab; id++) {
-        if (!is_allowed(allowed, id)) continue;
-        double x = penalised(s, logits[id], id);
-        if (best >= 0 && !(x > top)) continue;
-        best = id;
-        top = isnan(x) ? -HUGE_VAL : x;
+/* How far down the sorted list something goes. */
+typedef struct reach {
+    bool counts; /* candidates; else their weight is added up */
+    bool passes; /* the amount is not only reached but passed */
+    double amount;
+} reach;
+
+static double measure(const reach *r, const candidate *c, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += r->counts ? 1 : (double)c[i].weight;
+    return sum;
+}
+
+static bool is_reached(const reach *r, double amount) {
+    return r->passes ? amount > r->amount : amount >= r->amount;
+}
+
+/* Brings those above `depth` to the front; returns how many. */
+static int part(candidate *c, int n, float depth) {
+    int n_above = 0;
+    for (int i = 0; i < n; i++) {
+        candidate moved = c[i];
+        if (!(moved.depth > depth)) continue;
+        c[i] = c[n_above];
+        c[n_above++] = moved;
     }
-    return best;
+    return n_above;
+}
+
+/* The candidate of n in (low, high] that reaches it; the last one, if sums were rounded so that none does. */
+static candidate find_among(candidate *c, int n, float low, float high, const reach *r,
+                            double before) {
+    enum {
+        FEW = 64
+    };
+
+    while (n > FEW) {
+        float middle = low + (high - low) / 2;
+        if (!(middle > low && middle < high)) break;
+        int n_above = part(c, n, middle);
+        double above = measure(r, c, n_above);
+        if (is_reached(r, before + above) || n_above == n) {
+            n = n_above;
+            low = middle;
+        } else {
+            before += above;
+            c += n_above;
+            n -= n_above;
+            high = middle;
+        }
+    }
+    qsort(c, (size_t)n, sizeof *c, by_depth);
+    int last = 0;
+    while (last < n - 1 && !is_reached(r, before += measure(r, &c[last], 1)))
+        last++;
+    return c[last];
+}
+
+/* The candidate at which the sorted list reaches it; the last one, if none does. */
+static candidate find(fal_sampler *s, const reach *r) {
+    static const float deepest = -100; /* nothing below weighs anything in f32 */
+    double before = 0;
+    float last_high = 0;
+    for (float high = 0; high > deepest; high -= 1) {
+        int n = list_between(s, high - 1, high);
+        double here = measure(r, s->some, n);
+        if (n > 0 && is_reached(r, before + here))
+            return find_among(s->some, n, high - 1, high, r, before);
+        if (n > 0) last_high = high;
+        before += here;
+    }
+    const reach end = {.counts = true, .amount = HUGE_VAL};
+    int n = list_between(s, last_high - 1, last_high);
+    return find_among(s->some, n, last_high - 1, last_high, &end, 0);
+}
+
+/* ---- filters ---- */
+
+static void drop(fal_sampler *s, int id) {
+    s->depths[id] = -INFINITY;
+    s->weights[id] = 0;
+}
+
+static void add_up(fal_sampler *s) {
+    double sums[WIDTH] = {0};
+    for (int i = 0; i < s->n_padded; i += WIDTH) {
+        for (int k = 0; k < WIDTH; k++)
+            sums[k] += (double)s->weights[i + k];
+    }
+    s->sum = 0;
+    for (int k = 0; k < WIDTH; k++)
+        s->sum += sums[k];
+}
+
+/* What of a group lies above a depth, or on it, stays. */
+static void cut_group(float *depths, float *weights, float depth) {
+    for (int k = 0; k < WIDTH; k++)
+        weights[k] = depths[k] >= depth ? weights[k] : 0;
+    for (int k = 0; k < WIDTH; k++)
+        depths[k] = depths[k] >= depth ? depths[k] : -INFINITY;
+}
+
+/* The list ends with a candidate. */
+static void cut_behind(fal_sampler *s, candidate last) {
+    for (int i = 0; i < s->n_padded; i += WIDTH)
+        cut_group(s->depths + i, s->weights + i, last.depth);
+    for (int id = last.id + 1; id < s->n_vocab; id++)
+        if (s->depths[id] == last.depth) drop(s, id);
+    add_up(s);
+}
+
+static void keep_best(fal_sampler *s, int k) {
+    cut_behind(s, find(s, &(reach){.counts = true, .amount = k}));
+}
+
+/* The best ones until they weigh the share p of the sum. */
+static void keep_nucleus(fal_sampler *s, double p) {
+    cut_behind(s, find(s, &(reach){.amount = p * s->sum}));
+}
+
+static void keep_above(fal_sampler *s, double min_p) {
+    for (int id = 0; id < s->n_vocab; id++)
+        if ((double)s->weights[id] < min_p) drop(s, id);
+    add_up(s);
+}
+
+/* The tokens whose surprise lies nearest to the entropy, until they weigh the share p of the sum. */
+static void keep_typical(fal_sampler *s, double p) {
+    double entropy = 0, log_sum = log(s->sum), mass = 0;
+    int n = list_between(s, -HUGE_VALF, 0);
+    qsort(s->some, (size_t)n, sizeof *s->some, by_depth);
+    for (int i = 0; i < n; i++)
+        entropy += (double)s->some[i].weight / s->sum * (log_sum - (double)s->some[i].depth);
+    for (int i = 0; i < n; i++)
+        s->some[i].key = -fabs(log_sum - (double)s->some[i].depth - entropy);
+    qsort(s->some, (size_t)n, sizeof *s->some, by_key);
+    for (int i = 0; i < n; i++) {
+        if (mass >= p * s->sum) drop(s, s->some[i].id);
+        mass += (double)s->some[i].weight;
+    }
+    add_up(s);
 }
 
 int32_t fal_sampler_draw_allowed(fal_sampler *s, const float *logits, const uint32_t *allowed) {
-    candidate *c = s->candidates;
-    double top, sum;
-    if (s->how.temperature == 0) return most_probable(s, logits, allowed);
-    int n = fill_candidates(s, logits, allowed, &top);
-    if (n == 0) return -1;
-    if (!isfinite(top)) return most_probable(s, logits, allowed);
-    n = weigh(c, keep_best(c, n, s->how.top_k), &sum);
-    if (s->how.top_p > 0 && s->how.top_p < 1) n = keep_nucleus(c, n, s->how.top_p, &sum);
-    if (s->how.min_p > 0) n = keep_above(c, n, s->how.min_p, &sum);
-    if (s->how.typical_p > 0 && s->how.typical_p < 1)
-        n = keep_typical(c, n, s->how.typical_p, &sum);
-    double wanted = sum * fal_random_unit(&s->random), mass = 0;
-    n = sort_head(c, n, wanted);
-    for (int i = 0; i < n - 1; i++) {
-        mass += c[i].weight;
-        if (wanted < mass) return c[i].id;
-    }
-    return c[n - 1].id;
+    const fal_sampling *how = &s->how;
+    if (!take_logits(s, logits, allowed)) return -1;
+    float top = largest_of(s->depths, s->n_padded);
+    if (how->temperature == 0 || !isfinite(top)) return most_probable(s, top, allowed);
+    weigh(s, top);
+    if (how->top_k > 0 && how->top_k < s->n_vocab) keep_best(s, how->top_k);
+    if (how->top_p > 0 && how->top_p < 1) keep_nucleus(s, how->top_p);
+    if (how->min_p > 0) keep_above(s, how->min_p);
+    if (how->typical_p > 0 && how->typical_p < 1) keep_typical(s, how->typical_p);
+    double wanted = s->sum * fal_random_unit(&s->random);
+    return find(s, &(reach){.passes = true, .amount = wanted}).id;
 }
 
 int32_t fal_sampler_draw(fal_sampler *s, const float *logits) {

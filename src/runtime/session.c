@@ -161,7 +161,7 @@ static fal_status feed_steps(fal_session *s, const int32_t *tokens, size_t count
                                .wants_logits = is_last,
                                .all_logits = sink->all ? sink->all + done * n_vocab : NULL};
         if (sink->on_logits) part.all_logits = s->step_logits;
-        FAL_TRY(fal_batch_step(s->batch, &part, 1, err));
+        FAL_TRY(fal_batch_step(s->batch, &part, 1, NULL, err));
         if (sink->on_logits) FAL_TRY(hand_out(s, sink, done, n, err));
         done += n;
         if (!is_last && s->on_progress && !s->on_progress(s->progress_user, done, count))
@@ -220,7 +220,7 @@ fal_status fal_sessions_step(fal_session **sessions, const int32_t *tokens, size
     for (size_t i = 0; i < count; i++)
         parts[i] = (fal_batch_part){
             .session = sessions[i], .tokens = &tokens[i], .count = 1, .wants_logits = true};
-    fal_status status = fal_batch_step(sessions[0]->batch, parts, count, err);
+    fal_status status = fal_batch_step(sessions[0]->batch, parts, count, NULL, err);
     fal_free(parts);
     return status;
 }

@@ -299,8 +299,8 @@ static void take(fal_answers *a, size_t index, const fal_job_event *e) {
 
 /* ---- running ---- */
 
-static void on_event(void *user) {
-    fal_exchange_wake(((fal_answers *)user)->x);
+static void on_event(void *user, bool more) {
+    fal_exchange_wake(((fal_answers *)user)->x, more);
 }
 
 /* A full queue is no reason to give up while answers of the same request are on their way. */

@@ -168,8 +168,10 @@ static fal_status make_arrays(fal_engine *e, fal_error *err) {
     e->parts = fal_alloc(n, sizeof *e->parts);
     e->partners = fal_alloc(n, sizeof(fal_job_answer *));
     e->feeding = fal_alloc(n, sizeof(fal_job_answer *));
-    return e->parts && e->partners && e->feeding ? FAL_OK
-                                                 : fal_fail_memory(err, n * sizeof *e->parts);
+    e->told = fal_alloc(n, sizeof(fal_job *));
+    return e->parts && e->partners && e->feeding && e->told
+               ? FAL_OK
+               : fal_fail_memory(err, n * sizeof *e->parts);
 }
 
 static void wake(void *engine) {
@@ -270,6 +272,7 @@ void fal_engine_close(fal_engine *e) {
     fal_shelf_close(e->shelf);
     fal_batch_close(e->batch);
     fal_free(e->kv_type);
+    fal_free(e->told);
     fal_free(e->feeding);
     fal_free(e->partners);
     fal_free(e->parts);

@@ -28,8 +28,10 @@ struct fal_engine {
     fal_job_list running;      /* jobs all whose answers have had a place */
     fal_batch_part *parts;     /* [n_parallel] of the step at hand */
     fal_job_answer **partners; /* [n_parallel] whose parts these are */
+    fal_job **told;            /* [n_parallel] whose consumers are to know */
     fal_job_answer **feeding;  /* [n_parallel] whose prompts are under way */
-    double step_began_at;      /* of the step at hand, or the last one */
+    size_t first_part;         /* of them that are being computed */
+    double walk_began_at;      /* when answers last began to go on by themselves */
     double seconds_per_token;  /* measured; 0: not yet */
 
     /* Protects what follows; held for a few instructions only, never across a callback. */
@@ -83,8 +85,8 @@ bool fal_job_pauses(fal_job *job, double now);
  * be gone afterwards. */
 void fal_engine_cut_job(fal_engine *e, fal_job *job);
 
-/* Computes one step for all answers that have a place and do not pause, and hands out what was drawn. Ends jobs that are
- * over or fail. False: there was nothing to compute. */
+/* Computes a step for all answers that have a place and do not pause, and hands out what was drawn; more of them, for a
+ * while, where nothing else is to be done. Ends jobs that are over or fail. False: there was nothing to compute. */
 bool fal_engine_step(fal_engine *e, double now);
 
 #endif

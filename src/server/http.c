@@ -265,10 +265,9 @@ bool fal_exchange_count(fal_exchange *x, size_t bytes) {
     return true;
 }
 
-void fal_exchange_wake(fal_exchange *x) {
+void fal_exchange_wake(fal_exchange *x, bool more) {
     fal_http *http = x->http;
     pthread_mutex_lock(&http->lock);
-    bool rings = !x->is_woken && !http->n_woken;
     if (!x->is_woken) {
         x->is_woken = true;
         x->next_woken = NULL;
@@ -276,6 +275,8 @@ void fal_exchange_wake(fal_exchange *x) {
         http->last_woken = x;
         http->n_woken++;
     }
+    bool rings = http->sleeps && !more;
+    if (rings) http->sleeps = false;
     pthread_mutex_unlock(&http->lock);
     if (rings) fal_http_ring(http);
 }

@@ -80,7 +80,8 @@ void fal_exchange_wait(fal_exchange *x, const fal_later *later, void *user);
  * itself counts no more once the handler is called. False: there is no room; nothing is counted. */
 bool fal_exchange_count(fal_exchange *x, size_t bytes);
 
-/* From any thread: something is ready. Many calls before the socket thread comes to it are one. */
-void fal_exchange_wake(fal_exchange *x);
+/* From any thread: something is ready. Many calls before the socket thread comes to it are one. more: another call for an
+ * exchange of the same server follows at once, and that one will do to wake the thread. */
+void fal_exchange_wake(fal_exchange *x, bool more);
 
 #endif

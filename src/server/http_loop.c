@@ -129,13 +129,22 @@ static void sweep(fal_http *http) {
 
 /* ---- the loop ---- */
 
+/* Whether the thread is going to sleep; not while somebody is woken. */
+static bool note_sleep(fal_http *http, bool sleeps) {
+    pthread_mutex_lock(&http->lock);
+    http->sleeps = sleeps && http->n_woken == 0;
+    bool is_noted = http->sleeps;
+    pthread_mutex_unlock(&http->lock);
+    return is_noted;
+}
+
 static int pause_of(fal_http *http) {
     enum {
         SWEEP_MS = 500
     };
 
     MHD_UNSIGNED_LONG_LONG wait = SWEEP_MS;
-    if (count_woken(http)) return 0;
+    if (!note_sleep(http, true)) return 0;
     if (MHD_get_timeout(http->daemon, &wait) == MHD_YES && wait < SWEEP_MS) return (int)wait;
     return http->connections ? SWEEP_MS : -1;
 }
@@ -175,6 +184,7 @@ void *fal_http_loop(void *argument) {
     struct epoll_event events[MAX_EVENTS];
     while (!atomic_load(&http->is_stopping)) {
         int n = epoll_wait(http->epoll, events, MAX_EVENTS, pause_of(http));
+        note_sleep(http, false);
         if (n > 0) take_events(http, events, n);
         run_woken(http);
         MHD_run(http->daemon);

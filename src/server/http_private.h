@@ -83,6 +83,7 @@ struct fal_http {
     pthread_mutex_t lock;
     fal_exchange *first_woken, *last_woken; /* under the lock; who was woken first comes first */
     size_t n_woken;
+    bool sleeps; /* the thread, until somebody rings */
     atomic_bool is_stopping, is_draining;
     atomic_int n_exchanges, n_connections;
     atomic_uint_fast64_t processor_ns;

@@ -11,7 +11,8 @@
 
 enum {
     FULL_BYTES = 65536, /* of waiting records: then the job pauses */
-    ALIGNMENT = 8
+    ALIGNMENT = 8,
+    TOLD_TOGETHER = 64 /* jobs */
 };
 
 /* ---- start ---- */
@@ -259,31 +260,64 @@ bool fal_job_is_full(fal_job *job) {
     return is_full;
 }
 
-void fal_job_tell(fal_job *job) {
+/* Whether on_event is to be called now. Only one thread does at a time: it calls again for the others. */
+static bool begin_call(fal_job *job) {
+    bool is_due = job->has_news && job->how.on_event && !job->is_told && !job->is_silent;
+    job->calls_again = is_due && job->is_calling;
+    if (job->calls_again) return false;
     job->has_news = false;
+    if (!is_due) return false;
+    job->is_told = job->is_calling = true;
+    job->caller = pthread_self();
+    return true;
+}
+
+static bool is_due(fal_job *job) {
     pthread_mutex_lock(&job->events_lock);
-    bool calls = job->how.on_event && !job->is_told && !job->is_silent;
-    if (calls) {
-        job->is_told = job->is_calling = true;
-        job->caller = pthread_self();
+    bool calls = begin_call(job);
+    pthread_mutex_unlock(&job->events_lock);
+    return calls;
+}
+
+static void end_call(fal_job *job) {
+    bool calls = true;
+    while (calls) {
+        pthread_mutex_lock(&job->events_lock);
+        job->is_calling = false;
+        pthread_cond_broadcast(&job->called_back);
+        calls = job->calls_again && begin_call(job);
+        pthread_mutex_unlock(&job->events_lock);
+        if (calls) job->how.on_event(job->how.user, false);
     }
-    pthread_mutex_unlock(&job->events_lock);
-    if (!calls) return;
-    job->how.on_event(job->how.user);
-    pthread_mutex_lock(&job->events_lock);
-    job->is_calling = false;
-    pthread_cond_broadcast(&job->called_back);
-    pthread_mutex_unlock(&job->events_lock);
+}
+
+static void tell_some(fal_job *const *jobs, size_t n) {
+    fal_job *due[TOLD_TOGETHER];
+    size_t n_due = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (is_due(jobs[i])) due[n_due++] = jobs[i];
+    }
+    for (size_t i = 0; i < n_due; i++) {
+        bool more = i + 1 < n_due && due[i + 1]->how.on_event == due[i]->how.on_event;
+        due[i]->how.on_event(due[i]->how.user, more);
+    }
+    for (size_t i = 0; i < n_due; i++)
+        end_call(due[i]);
+}
+
+void fal_jobs_tell(fal_job *const *jobs, size_t n) {
+    for (size_t i = 0; i < n; i += TOLD_TOGETHER)
+        tell_some(jobs + i, n - i < TOLD_TOGETHER ? n - i : TOLD_TOGETHER);
 }
 
 void fal_job_end(fal_job *job, fal_status status, const fal_error *failure) {
     pthread_mutex_lock(&job->events_lock);
-    job->is_over = true;
+    job->is_over = job->has_news = true;
     job->ended_at = fal_seconds();
     job->failure.status = status;
     if (status != FAL_OK) job->failure = *failure;
     pthread_mutex_unlock(&job->events_lock);
-    fal_job_tell(job);
+    fal_jobs_tell(&job, 1);
     pthread_mutex_lock(&job->events_lock);
     job->is_unattached = true;
     bool is_last = job->is_released;

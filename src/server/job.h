@@ -35,9 +35,10 @@ typedef struct fal_job_options {
     uint64_t keyholder;
     /* From the start on; then answers end as they are (FAL_FINISH_LENGTH). Fails (CANCELLED) if nothing was drawn. 0: no bound */
     double max_seconds;
-    /* Called on the computing thread when events begin to wait; must only wake somebody. It may come before fal_job_start
-     * has returned (*out is set already), and never after fal_job_release has. NULL: the consumer asks. */
-    void (*on_event)(void *user);
+    /* Called on a computing thread when events begin to wait; must only wake somebody. more: the on_event of another job,
+     * the same function, is called right after, and may wake for both. It may come before fal_job_start has returned (*out
+     * is set already), and never after fal_job_release has. NULL: the consumer asks. */
+    void (*on_event)(void *user, bool more);
     void *user;
 } fal_job_options;
 

@@ -23,10 +23,12 @@ typedef struct fal_job_answer {
     size_t n_feed, n_fed; /* of these, so many are computed */
     int32_t *parked;      /* what feed points to if it is not the prompt; or NULL */
     int32_t pending;      /* drawn and not computed yet; -1: none */
-    /* Of the step at hand, before it is handed out. */
+    /* Of the step at hand; between begin and end of it they belong to the thread that computes it. */
+    bool is_computed, is_drawn; /* is_drawn: a token that is still to be told */
     fal_piece drawn;
     fal_status draw_status;
     fal_error draw_failure;
+    double step_began_at;
     double last_at; /* when its last token was drawn; 0: none was */
 } fal_job_answer;
 
@@ -56,7 +58,7 @@ struct fal_job {
     fal_job *next;           /* in the list that it stands in */
     fal_job_answer *answers; /* [n_answers], at least one: the first one computes the prompt */
     int n_placed, n_over;    /* answers that hold a place; answers that are over */
-    bool is_admitted, is_prompt_done, has_news;
+    bool is_admitted, is_prompt_done;
     bool is_fetching, has_fetched; /* a timeline from disk */
     size_t n_cached;
     float *
@@ -70,7 +72,7 @@ struct fal_job {
 
     atomic_bool is_cancelled; /* a wish; relaxed, since nothing else is told by it */
 
-    /* Protects what follows. The computing thread never holds it across a callback, and takes no other lock inside. */
+    /* Protects what follows. A computing thread never holds it across a callback, and takes no other lock inside. */
     pthread_mutex_t events_lock;
     pthread_cond_t called_back;
     fal_job_records written,
@@ -78,9 +80,11 @@ struct fal_job {
     size_t n_read; /* bytes of `taken` */
     fal_error failure;
     double ended_at;
+    bool has_news; /* something was put and not told since */
     bool is_over, is_last_taken;
     bool is_told;        /* on_event was called and not everything was taken since */
     bool is_calling;     /* on_event is under way, on `caller` */
+    bool calls_again;    /* meanwhile there was more to tell */
     bool is_silent;      /* on_event is not called any more */
     bool is_released;    /* by the owner */
     bool is_unattached;  /* by the engine, whose last touch this is */
@@ -90,14 +94,16 @@ struct fal_job {
 
 /* ---- for the computing thread ---- */
 
-/* Appends an event; text, token, tops and pointers as in fal_job_event. Fails: MEMORY. */
+/* Appends an event; text, token, tops and pointers as in fal_job_event. Fails: MEMORY. Any of the threads that compute, as
+ * fal_job_is_full and fal_jobs_tell. */
 fal_status fal_job_put(fal_job *job, const fal_job_event *event, fal_error *err);
 
 /* Whether so many events wait that the job has to pause. True also asks for a wake-up of the engine when some are taken. */
 bool fal_job_is_full(fal_job *job);
 
-/* Calls on_event if the consumer does not know yet that events wait. */
-void fal_job_tell(fal_job *job);
+/* Calls on_event of those jobs, any of them several times, that have news and whose consumer does not know yet that events
+ * wait. */
+void fal_jobs_tell(fal_job *const *jobs, size_t n);
 
 /* Whether each token of the prompt is looked at, so that all of it has to be computed. */
 static inline bool fal_job_looks_at_prompt(const fal_job *job) {

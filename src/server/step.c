@@ -1,5 +1,8 @@
 /* One step: which answers take part with how many tokens, the computing, and what becomes of the logits. Drawing answers
- * bring one token each; prompts share what room is left, so that a long one delays nobody by more than a step. */
+ * bring one token each; prompts share what room is left, so that a long one delays nobody by more than a step.
+ *
+ * Answers that only draw go on from token to token, on the threads that compute them, for as long as nothing else is to be
+ * looked at; whatever touches jobs, places or the queue is left to the computing thread. */
 #include "base/cpu.h"
 #include "base/fail.h"
 #include "server/engine_private.h"
@@ -12,6 +15,9 @@ enum {
 
 /* How long prompts may keep a step, in seconds: what others wait for their next token, and a cancelled job for its end. */
 static const double longest_beside_others = 0.1, longest_alone = 0.4;
+
+/* Seconds that answers go on by themselves, before bounds of time are looked at again and threads get others to compute. */
+static const double longest_walk = 0.05;
 
 /* ---- who takes part ---- */
 
@@ -93,16 +99,13 @@ static size_t gather(fal_engine *e, double now) {
 
 /* ---- what was computed ---- */
 
-static void count_draw(fal_engine *e, fal_job_answer *a) {
-    double now = fal_seconds();
-    pthread_mutex_lock(&e->lock);
+static void count_draw_locked(fal_engine *e, fal_job_answer *a, double now) {
     e->state.tokens_drawn++;
     if (a->last_at > 0) {
         fal_histogram_add(&e->state.next_token_seconds, now - a->last_at);
     } else if (a->index == 0) {
         fal_histogram_add(&e->state.first_token_seconds, now - a->job->started_at);
     }
-    pthread_mutex_unlock(&e->lock);
     a->last_at = now;
 }
 
@@ -124,7 +127,7 @@ static fal_status put_piece(const fal_engine *e, fal_job_answer *a, const fal_pi
                            .length = piece->length,
                            .token = piece->token,
                            .log_probability = piece->log_probability,
-                           .since = e->step_began_at,
+                           .since = a->step_began_at,
                            .n_top = n_top,
                            .top_ids = ids,
                            .top_values = values};
@@ -168,12 +171,20 @@ void fal_engine_cut_job(fal_engine *e, fal_job *job) {
     fal_engine_end_job(e, job, status == FAL_OK ? NULL : &failure);
 }
 
-static fal_status take_drawn(fal_engine *e, fal_job_answer *a, fal_error *err) {
-    if (a->draw_status != FAL_OK && err) *err = a->draw_failure;
-    FAL_TRY(a->draw_status);
+/* What was drawn is told, and is what is computed next. */
+static fal_status tell_drawn(const fal_engine *e, fal_job_answer *a, fal_error *err) {
     FAL_TRY(put_piece(e, a, &a->drawn, fal_session_logits(a->place->session), err));
     a->pending = a->drawn.token;
-    count_draw(e, a);
+    a->is_drawn = false;
+    return FAL_OK;
+}
+
+/* Nothing is left to do of an answer that goes on by itself. */
+static fal_status take_drawn(fal_engine *e, fal_job_answer *a, fal_error *err) {
+    if (!a->is_drawn) return FAL_OK;
+    if (a->draw_status != FAL_OK && err) *err = a->draw_failure;
+    FAL_TRY(a->draw_status);
+    FAL_TRY(tell_drawn(e, a, err));
     return fal_answer_is_over(a->answer) ? finish_answer(e, a, err) : FAL_OK;
 }
 
@@ -250,19 +261,60 @@ static fal_status take_part(fal_engine *e, const fal_batch_part *part, fal_job_a
     return n_unfed(a) == 0 && a->pending < 0 ? end_prompt(e, a, err) : FAL_OK;
 }
 
-/* ---- drawing ---- */
+/* ---- on the threads that compute ---- */
 
-/* Draws for parts [begin, end) whose logits were wanted; what comes of it is handed out later. */
-static void draw(void *argument, int64_t begin, int64_t end) {
-    fal_engine *e = argument;
-    for (int64_t i = begin; i < end; i++) {
+/* Whether an answer may draw once more by itself: it brought no prompt, and is not over. */
+static bool goes_on(fal_job_answer *a) {
+    return n_unfed(a) == 0 && a->draw_status == FAL_OK && !fal_answer_is_over(a->answer);
+}
+
+/* Of the step at hand, as follow. */
+static void draw(void *engine, size_t part) {
+    const fal_engine *e = engine;
+    fal_job_answer *a = e->partners[e->first_part + part];
+    if (!a) return;
+    a->is_computed = true;
+    if (!e->parts[e->first_part + part].wants_logits) return;
+    const fal_session *s = a->place->session;
+    bool has_room = fal_session_count(s) < e->n_context;
+    a->draw_status =
+        fal_answer_draw(a->answer, fal_session_logits(s), has_room, &a->drawn, &a->draw_failure);
+    a->is_drawn = true;
+    if (goes_on(a)) a->draw_status = tell_drawn(e, a, &a->draw_failure);
+}
+
+/* Notes what parts [begin, end) have brought. False: the computing thread is wanted. */
+static bool note_step(fal_engine *e, size_t begin, size_t end) {
+    double now = fal_seconds();
+    pthread_mutex_lock(&e->lock);
+    e->state.steps++;
+    e->last_sign_at = now;
+    for (size_t i = begin; i < end; i++) {
         fal_job_answer *a = e->partners[i];
-        if (!a || !e->parts[i].wants_logits) continue;
-        const fal_session *s = a->place->session;
-        bool has_room = fal_session_count(s) < e->n_context;
-        a->draw_status = fal_answer_draw(a->answer, fal_session_logits(s), has_room, &a->drawn,
-                                         &a->draw_failure);
+        if (!a) continue;
+        if (i == begin) fal_histogram_add(&e->state.step_seconds, now - a->step_began_at);
+        if (e->parts[i].wants_logits && a->draw_status == FAL_OK) count_draw_locked(e, a, now);
+        if (!a->is_drawn) a->step_began_at = now; /* what is still to be told is of this one */
     }
+    bool is_wanted = e->is_woken || e->is_closing || now - e->walk_began_at > longest_walk;
+    pthread_mutex_unlock(&e->lock);
+    return !is_wanted;
+}
+
+static bool follow(void *engine, size_t begin, size_t end) {
+    fal_engine *e = engine;
+    begin += e->first_part;
+    end += e->first_part;
+    bool go_on = note_step(e, begin, end);
+    size_t n_told = 0;
+    for (size_t i = begin; i < end; i++) {
+        fal_job_answer *a = e->partners[i];
+        bool has_told = a && e->parts[i].wants_logits && !a->is_drawn;
+        go_on = go_on && has_told && !fal_job_is_full(a->job);
+        if (has_told) e->told[begin + n_told++] = a->job;
+    }
+    fal_jobs_tell(e->told + begin, n_told);
+    return go_on;
 }
 
 /* ---- the step ---- */
@@ -279,27 +331,33 @@ static void fail_job(fal_engine *e, fal_job *job, size_t n_parts, const fal_erro
     fal_engine_end_job(e, job, failure);
 }
 
+static fal_status compute(fal_engine *e, size_t first, size_t count, fal_error *err) {
+    const fal_batch_follower follower = {draw, follow, e};
+    e->first_part = first;
+    return fal_batch_step(e->batch, e->parts + first, count, &follower, err);
+}
+
 /* One by one after all of them together have failed, so that only those fail who are the reason. */
 static void compute_alone(fal_engine *e, size_t n_parts) {
     for (size_t i = 0; i < n_parts; i++) {
         fal_error failure;
-        if (e->partners[i] && fal_batch_step(e->batch, &e->parts[i], 1, &failure) != FAL_OK)
+        if (!e->partners[i] || e->partners[i]->is_computed) continue;
+        if (compute(e, i, 1, &failure) != FAL_OK)
             fail_job(e, e->partners[i]->job, n_parts, &failure);
     }
 }
 
+/* How fast prompts are computed. */
 static void measure(fal_engine *e, size_t n_parts, double seconds) {
     size_t n_tokens = 0;
-    for (size_t i = 0; i < n_parts; i++)
+    bool has_prompt = false;
+    for (size_t i = 0; i < n_parts; i++) {
         n_tokens += e->parts[i].count;
-    if (n_tokens >= MEASURED_TOKENS) {
-        double each = seconds / (double)n_tokens, known = e->seconds_per_token;
-        e->seconds_per_token = known > 0 ? 0.8 * known + 0.2 * each : each;
+        has_prompt = has_prompt || e->parts[i].count > 1;
     }
-    pthread_mutex_lock(&e->lock);
-    e->state.steps++;
-    fal_histogram_add(&e->state.step_seconds, seconds);
-    pthread_mutex_unlock(&e->lock);
+    if (!has_prompt || n_tokens < MEASURED_TOKENS) return;
+    double each = seconds / (double)n_tokens, known = e->seconds_per_token;
+    e->seconds_per_token = known > 0 ? 0.8 * known + 0.2 * each : each;
 }
 
 static void hand_out(fal_engine *e, size_t n_parts) {
@@ -312,25 +370,30 @@ static void hand_out(fal_engine *e, size_t n_parts) {
 }
 
 static void tell(fal_engine *e, size_t n_parts) {
+    size_t n_told = 0;
     for (size_t i = 0; i < n_parts; i++) {
         fal_job *job = e->partners[i] ? e->partners[i]->job : NULL;
         if (!job) continue;
         if (job->n_over == job->n_answers) {
             drop_parts(e, job, n_parts);
             fal_engine_end_job(e, job, NULL);
-        } else if (job->has_news) {
-            fal_job_tell(job);
+        } else {
+            e->told[n_told++] = job;
         }
     }
+    fal_jobs_tell(e->told, n_told);
 }
 
 bool fal_engine_step(fal_engine *e, double now) {
     size_t n_parts = gather(e, now);
     if (n_parts == 0) return false;
-    e->step_began_at = fal_seconds();
-    if (fal_batch_step(e->batch, e->parts, n_parts, NULL) != FAL_OK) compute_alone(e, n_parts);
-    measure(e, n_parts, fal_seconds() - e->step_began_at);
-    fal_batch_for(e->batch, (int64_t)n_parts, draw, e);
+    e->walk_began_at = fal_seconds();
+    for (size_t i = 0; i < n_parts; i++) {
+        e->partners[i]->step_began_at = e->walk_began_at;
+        e->partners[i]->is_computed = false;
+    }
+    if (compute(e, 0, n_parts, NULL) != FAL_OK) compute_alone(e, n_parts);
+    measure(e, n_parts, fal_seconds() - e->walk_began_at);
     hand_out(e, n_parts);
     tell(e, n_parts);
     return true;

@@ -92,7 +92,7 @@ static void expect(const variation *v, expectation expected[N_SESSIONS]) {
         fal_session_close(alone);
         fal_batch_part part = {
             .session = s.sessions[i], .tokens = e->tokens, .count = N_TOKENS, .hidden = e->hidden};
-        CHECK_OK(fal_batch_step(s.batch, &part, 1, &error), &error);
+        CHECK_OK(fal_batch_step(s.batch, &part, 1, NULL, &error), &error);
         assert_null(fal_session_logits(s.sessions[i]));
     }
     close_subject(&s);
@@ -153,7 +153,7 @@ static void check_mix(const subject *s, const expectation expected[N_SESSIONS]) 
             who[n_parts] = i;
             parts[n_parts++] = draw_part(s, &expected[i], i, logits[i], hidden[i]);
         }
-        CHECK_OK(fal_batch_step(s->batch, parts, n_parts, &error), &error);
+        CHECK_OK(fal_batch_step(s->batch, parts, n_parts, NULL, &error), &error);
         for (size_t k = 0; k < n_parts; k++)
             check_part(s, &expected[who[k]], who[k], &parts[k]);
     }
@@ -219,7 +219,7 @@ static void test_hidden_is_what_the_head_reads(void **unused) {
                            .count = 3,
                            .wants_logits = true,
                            .hidden = hidden};
-    CHECK_OK(fal_batch_step(s.batch, &part, 1, &error), &error);
+    CHECK_OK(fal_batch_step(s.batch, &part, 1, NULL, &error), &error);
     const float *logits = fal_session_logits(s.sessions[0]);
     for (size_t row = 0; row < s.n_vocab; row++) {
         double sum = 0;
@@ -245,7 +245,7 @@ static void test_mixed_cells(void **unused) {
         parts[i] = (fal_batch_part){
             .session = shared[i], .tokens = tokens, .count = 4, .wants_logits = true};
     }
-    CHECK_OK(fal_batch_step(s.batch, parts, 2, &error), &error);
+    CHECK_OK(fal_batch_step(s.batch, parts, 2, NULL, &error), &error);
     assert_memory_not_equal(fal_session_logits(shared[0]), fal_session_logits(shared[1]),
                             s.n_vocab * sizeof(float));
     for (size_t i = 0; i < 2; i++) {
@@ -283,7 +283,7 @@ static void check_refused(const subject *s, const fal_batch_part *parts, size_t 
     size_t counts[N_SESSIONS];
     for (size_t i = 0; i < N_SESSIONS; i++)
         counts[i] = fal_session_count(s->sessions[i]);
-    CHECK_STATUS(fal_batch_step(s->batch, parts, n_parts, &error), status, &error, words);
+    CHECK_STATUS(fal_batch_step(s->batch, parts, n_parts, NULL, &error), status, &error, words);
     for (size_t i = 0; i < N_SESSIONS; i++)
         assert_int_equal(fal_session_count(s->sessions[i]), counts[i]);
 }
@@ -306,7 +306,7 @@ static void test_refusals(void **unused) {
     check_refused(&s, parts, 2, FAL_E_LIMIT, "more than the 8 tokens");
     parts[0].count = N_TOKENS + 1;
     check_refused(&s, parts, 1, FAL_E_LIMIT, "only 40 of 40 are free");
-    CHECK_OK(fal_batch_step(s.batch, NULL, 0, &error), &error);
+    CHECK_OK(fal_batch_step(s.batch, NULL, 0, NULL, &error), &error);
     fal_batch *none;
     CHECK_STATUS(fal_batch_open(&none, s.model, 0, &error), FAL_E_ARGUMENT, &error, "batch of 0");
     assert_null(none);
@@ -326,7 +326,7 @@ static void test_refused_memory(void **unused) {
             {.session = s.sessions[1],                        .tokens = tokens,                 .count = 1}
         };
         fal_alloc_fail_at(n);
-        status = fal_batch_step(s.batch, parts, 2, &error);
+        status = fal_batch_step(s.batch, parts, 2, NULL, &error);
         fal_alloc_fail_at(0);
         assert_true(status == FAL_OK || status == FAL_E_MEMORY);
         assert_int_equal(fal_session_count(s.sessions[0]), status == FAL_OK ? 3 : 0);
@@ -334,6 +334,116 @@ static void test_refused_memory(void **unused) {
         assert_true(n < 100);
     }
     assert_true(n > 3);
+    close_subject(&s);
+}
+
+/* ---- what follows a step ---- */
+
+/* Sessions that go on by themselves; what is found on the threads that compute is only counted there. */
+typedef struct walk {
+    const subject *s;
+    const expectation *expected;
+    fal_batch_part parts[N_SESSIONS];
+    int n_computed[N_SESSIONS],
+        limit[N_SESSIONS]; /* of this step, and when its part may not go on */
+    int n_wrong[N_SESSIONS];
+} walk;
+
+static void look(void *user, size_t i) {
+    walk *w = user;
+    size_t count = fal_session_count(w->parts[i].session), n_vocab = w->s->n_vocab;
+    const float *logits = fal_session_logits(w->parts[i].session);
+    w->n_computed[i]++;
+    w->n_wrong[i] +=
+        !logits || w->parts[i].tokens != w->expected[i].tokens + count - 1
+        || memcmp(logits, w->expected[i].logits + (count - 1) * n_vocab, n_vocab * sizeof *logits)
+               != 0;
+}
+
+static bool go_on(void *user, size_t begin, size_t end) {
+    walk *w = user;
+    bool all = true;
+    for (size_t i = begin; i < end; i++) {
+        w->parts[i].tokens++;
+        all = all && w->n_computed[i] < w->limit[i];
+    }
+    return all;
+}
+
+static fal_status walk_on(walk *w, size_t n_parts) {
+    const fal_batch_follower follower = {look, go_on, w};
+    for (size_t i = 0; i < n_parts; i++) {
+        size_t done = fal_session_count(w->s->sessions[i]);
+        w->n_computed[i] = 0;
+        w->limit[i] = 1 + (int)draw(6);
+        if ((size_t)w->limit[i] > N_TOKENS - done) w->limit[i] = (int)(N_TOKENS - done);
+        w->parts[i] = (fal_batch_part){.session = w->s->sessions[i],
+                                       .tokens = w->expected[i].tokens + done,
+                                       .count = 1,
+                                       .wants_logits = true};
+    }
+    return fal_batch_step(w->s->batch, w->parts, n_parts, &follower, &error);
+}
+
+/* Each part goes on from token to token, never beyond what it may, and all stop soon after one of them. */
+static void check_walk(const variation *v, int n_threads, size_t n_parts) {
+    expectation expected[N_SESSIONS];
+    make_model(v);
+    state = 11;
+    expect(v, expected);
+    subject s = open_subject(v, n_threads, N_SESSIONS);
+    walk w = {.s = &s, .expected = expected};
+    int most = 0;
+    for (bool is_full = false; !is_full;) {
+        size_t before[N_SESSIONS];
+        bool has_ended = false;
+        for (size_t i = 0; i < n_parts; i++)
+            before[i] = fal_session_count(s.sessions[i]);
+        CHECK_OK(walk_on(&w, n_parts), &error);
+        for (size_t i = 0; i < n_parts; i++) {
+            size_t count = fal_session_count(s.sessions[i]);
+            assert_int_equal(count, before[i] + (size_t)w.n_computed[i]);
+            assert_in_range(w.n_computed[i], 1, w.limit[i]);
+            assert_int_equal(w.n_wrong[i], 0);
+            has_ended = has_ended || w.n_computed[i] == w.limit[i];
+            is_full = is_full || count == N_TOKENS;
+            if (w.n_computed[i] > most) most = w.n_computed[i];
+        }
+        /* With one thread a step is a step. */
+        assert_true(has_ended || n_threads == 1);
+    }
+    assert_true(n_threads == 1 ? most == 1 : most > 1);
+    close_subject(&s);
+    for (size_t i = 0; i < N_SESSIONS; i++) {
+        free(expected[i].logits);
+        free(expected[i].hidden);
+    }
+}
+
+static void test_parts_go_on(void **unused) {
+    (void)unused;
+    static const variation quantized = {"quantized/q8_0.gguf", NULL, "f16", NULL};
+    for (int n_threads = 1; n_threads <= 3; n_threads++) {
+        check_walk(&plain, n_threads, N_SESSIONS);
+        check_walk(&quantized, n_threads, 1);
+    }
+}
+
+/* A full context ends a walk with one clear line; what was computed before stands. */
+static void test_no_part_goes_on_beyond_its_context(void **unused) {
+    (void)unused;
+    subject s = open_plain(8);
+    expectation e = {.logits = calloc(N_TOKENS * s.n_vocab, sizeof(float))};
+    assert_non_null(e.logits);
+    walk w = {.s = &s, .expected = &e, .limit = {N_TOKENS + 1}};
+    static const int32_t tokens[N_TOKENS + 1];
+    w.parts[0] = (fal_batch_part){.session = s.sessions[0], .tokens = tokens, .count = 1};
+    const fal_batch_follower follower = {look, go_on, &w};
+    CHECK_STATUS(fal_batch_step(s.batch, w.parts, 1, &follower, &error), FAL_E_LIMIT, &error,
+                 "only 0 of 40 are free");
+    assert_int_equal(w.n_computed[0], N_TOKENS);
+    assert_int_equal(fal_session_count(s.sessions[0]), N_TOKENS);
+    free(e.logits);
     close_subject(&s);
 }
 
@@ -416,6 +526,8 @@ int main(void) {
         cmocka_unit_test(test_feeding_on_a_shared_batch),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_refused_memory),
+        cmocka_unit_test(test_parts_go_on),
+        cmocka_unit_test(test_no_part_goes_on_beyond_its_context),
         cmocka_unit_test(test_untouched_cells_cost_nothing),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);

@@ -93,7 +93,8 @@ bool is_same(const recording *a, const recording *b) {
                   == 0;
 }
 
-void consumer_wake(void *user) {
+void consumer_wake(void *user, bool more) {
+    (void)more;
     consumer *c = user;
     pthread_mutex_lock(&c->lock);
     c->is_woken = true;

@@ -50,7 +50,7 @@ typedef struct consumer {
 #define CONSUMER \
     { .lock = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER }
 
-void consumer_wake(void *user);
+void consumer_wake(void *user, bool more);
 /* False: nothing happened for a minute. */
 bool consumer_sleep(consumer *c);
 

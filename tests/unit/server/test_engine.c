@@ -253,7 +253,7 @@ static void test_embedding(void **state) {
     CHECK_OK(fal_batch_open(&batch, model, 80, &err), &err);
     CHECK_OK(fal_batch_session_open(&s, batch, NULL, &err), &err);
     const fal_batch_part part = {.session = s, .tokens = prompt, .count = 80, .hidden = hidden};
-    CHECK_OK(fal_batch_step(batch, &part, 1, &err), &err);
+    CHECK_OK(fal_batch_step(batch, &part, 1, NULL, &err), &err);
     for (size_t b = 0; b < 3; b++) {
         const fal_engine_options o = {.n_batch = batches[b], .n_parallel = 1};
         fal_engine *e = open_engine(&o);
@@ -389,7 +389,8 @@ typedef struct gate {
 #define GATE \
     { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER }
 
-static void wait_at(void *user) {
+static void wait_at(void *user, bool more) {
+    (void)more;
     gate *g = user;
     pthread_mutex_lock(&g->lock);
     g->is_reached = true;
@@ -580,7 +581,8 @@ static void test_events_have_times(void **state) {
     fal_engine_close(e);
 }
 
-static void release_inside(void *user) {
+static void release_inside(void *user, bool more) {
+    (void)more;
     fal_job **job = user;
     fal_job_release(*job);
     *job = NULL;
@@ -607,7 +609,8 @@ static void test_release_inside_on_event(void **state) {
     fal_engine_close(e);
 }
 
-static void be_slow(void *user) {
+static void be_slow(void *user, bool more) {
+    (void)more;
     (void)user;
     sleep_ms(1300);
 }

@@ -21,7 +21,8 @@ static void pause_briefly(void) {
 }
 
 /* Called on the computing thread, which does not get past it while it is blocked. */
-static void block(void *user) {
+static void block(void *user, bool more) {
+    (void)more;
     (void)user;
     while (atomic_load(&is_blocked))
         pause_briefly();

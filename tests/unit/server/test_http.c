@@ -134,7 +134,7 @@ static void *wake_all(void *user) {
     while (atomic_load(&s->wakes)) {
         pthread_mutex_lock(&s->lock);
         for (size_t i = 0; i < s->n; i++)
-            fal_exchange_wake(s->waiting[i]);
+            fal_exchange_wake(s->waiting[i], false);
         pthread_mutex_unlock(&s->lock);
         sleep_ms(1);
     }
@@ -317,7 +317,7 @@ static void test_a_taken_backlog_goes_on(void **state) {
     say(fd, "GET /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     expect_count(&s->n_waiting, 1);
     pthread_mutex_lock(&s->lock);
-    fal_exchange_wake(s->waiting[0]);
+    fal_exchange_wake(s->waiting[0], false);
     pthread_mutex_unlock(&s->lock);
     size_t length = hear(fd, text, 2 * STREAM_BYTES, NULL);
     assert_int_equal(check_chunks(text, length), STREAM_BYTES);
@@ -361,7 +361,7 @@ static void test_one_that_leaves_disturbs_nobody(void **state) {
     expect_count(&s->n_released, 1);
     for (int i = 0; i < 3; i++) {
         pthread_mutex_lock(&s->lock);
-        fal_exchange_wake(s->waiting[0]);
+        fal_exchange_wake(s->waiting[0], false);
         pthread_mutex_unlock(&s->lock);
         sleep_ms(50);
     }
@@ -403,7 +403,7 @@ static void test_draining_ends_what_runs_and_takes_nothing(void **state) {
     assert_int_equal(dial(s), -1);
     assert_int_equal(fal_http_n_exchanges(s->http), 1);
     for (int i = 0; i < 3; i++) {
-        fal_exchange_wake(s->waiting[0]);
+        fal_exchange_wake(s->waiting[0], false);
         sleep_ms(50);
     }
     hear(runs, answer, sizeof answer, NULL);
