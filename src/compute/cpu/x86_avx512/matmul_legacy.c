@@ -15,8 +15,9 @@
 #include "quant/q8_1.h"
 
 enum {
-    CHUNK = 8,      /* blocks decoded at a time */
-    SOME_TOKENS = 8 /* that registers hold the sums of */
+    CHUNK = 8,         /* blocks decoded at a time */
+    SOME_TOKENS = 8,   /* that registers hold the sums of */
+    MOST_BLOCKS = 2048 /* of a row, where sums have to begin with something */
 };
 
 /* One block of 16 rows: weight = d * code + m. Vector j of codes holds columns 4 j .. 4 j + 3. */
@@ -112,48 +113,46 @@ struct kind {
 };
 
 /* A few tokens at one block. Token t is at x[t / 4] + t % 4 * row_bytes: as with rows of weights (x86_frames/quads.h), few addresses
- * reach all. For signed codes a chunk of the activations, each 128 higher. */
+ * reach all. */
 struct some_tokens {
     const char *x[2];
     size_t row_bytes;
-    uint8_t raised[SOME_TOKENS][CHUNK * 32];
+    const int32_t *
+        lows; /* [SOME_TOKENS] of this block, for codes that stand 128 higher: what sums begin with */
 };
 
 FAL_PANEL_INLINE const struct fal_q8_1 *some_block(const struct some_tokens *tokens, int t) {
     return (const void *)(tokens->x[t / 4] + (size_t)(t % 4) * tokens->row_bytes);
 }
 
-FAL_PANEL_INLINE void some_raise(struct some_tokens *tokens, int n_tokens, int n_blocks) {
-    for (int t = 0; t < n_tokens; t++) {
-        for (int i = 0; i < n_blocks; i++)
-            panel_raise(tokens->raised[t] + 32 * i, some_block(tokens, t)[i].q);
-    }
+/* -128 times the sum of 32 activations. */
+FAL_PANEL_INLINE int32_t some_low(const int8_t *x) {
+    __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)x);
+    __m256i sums = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8((char)0x80), v);
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, _MM_SHUFFLE(1, 0, 3, 2)));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, _MM_SHUFFLE(2, 3, 0, 1)));
+    return -_mm_cvtsi128_si32(sum);
 }
 
-/* acc[t] += the block of 16 rows . token t; index: of the block in its chunk */
+/* acc[t] += the block of 16 rows . token t */
 FAL_PANEL_INLINE void some_add_block(const struct kind kind, const struct block *block,
-                                     const struct some_tokens *tokens, int n_tokens, int index,
-                                     __m512 *acc) {
+                                     const struct some_tokens *tokens, int n_tokens, __m512 *acc) {
     const int n_chains = n_tokens < 4 ? 2 : 1; /* that sums do not wait for each other */
     __m512i sums[SOME_TOKENS][2];
-    for (int t = 0; t < n_tokens; t++)
-        sums[t][0] = sums[t][1] = _mm512_setzero_si512();
+    for (int t = 0; t < n_tokens; t++) {
+        sums[t][0] = kind.is_signed ? _mm512_set1_epi32(tokens->lows[t]) : _mm512_setzero_si512();
+        sums[t][1] = _mm512_setzero_si512();
+    }
     for (int j = 0; j < 8; j++) {
         for (int t = 0; t < n_tokens; t++) {
             __m512i *sum = &sums[t][j % n_chains];
-            *sum = kind.is_signed
-                       ? _mm512_dpbusd_epi32(
-                           *sum, panel_broadcast(tokens->raised[t] + 32 * index + 4 * j),
-                           block->codes[j])
-                       : _mm512_dpbusd_epi32(*sum, block->codes[j],
-                                             panel_broadcast(some_block(tokens, t)->q + 4 * j));
+            *sum = _mm512_dpbusd_epi32(*sum, block->codes[j],
+                                       panel_broadcast(some_block(tokens, t)->q + 4 * j));
         }
     }
-    __m512i base = kind.is_signed ? panel_signed_base(block->codes) : _mm512_setzero_si512();
-    for (int t = 0; t < n_tokens; t++) {
-        if (n_chains > 1) sums[t][0] = _mm512_add_epi32(sums[t][0], sums[t][1]);
-        if (kind.is_signed) sums[t][0] = _mm512_add_epi32(sums[t][0], base);
-    }
+    for (int t = 0; t < n_tokens && n_chains > 1; t++)
+        sums[t][0] = _mm512_add_epi32(sums[t][0], sums[t][1]);
     for (int t = 0; t < n_tokens; t++) {
         const struct fal_q8_1 *x = some_block(tokens, t);
         __m512 scale = _mm512_mul_ps(block->d, _mm512_set1_ps(x->d));
@@ -163,30 +162,32 @@ FAL_PANEL_INLINE void some_add_block(const struct kind kind, const struct block 
     }
 }
 
-/* Sixteen rows from `row` on by all tokens, n_tokens of them. */
+/* Sixteen rows from `row` on by all tokens, n_tokens of them; lows [n_blocks, SOME_TOKENS]. */
 FAL_PANEL_INLINE void some_multiply(const struct kind kind, const fal_product *p, int64_t row,
-                                    int n_tokens) {
+                                    int n_tokens, const int32_t *lows) {
     int64_t n_blocks = p->n_cols / 32;
     const char *ahead = NULL;
     struct some_tokens tokens;
     tokens.x[0] = p->x;
     tokens.x[1] = tokens.x[0] + 4 * p->x_row_bytes;
     tokens.row_bytes = p->x_row_bytes;
+    tokens.lows = lows;
     fal_quads quads = quads_from(p, row);
     __m512 acc[SOME_TOKENS];
     for (int t = 0; t < n_tokens; t++)
         acc[t] = _mm512_setzero_ps();
     for (int64_t i = 0; i < n_blocks; i++) {
         struct block block;
-        if (kind.is_signed && i % CHUNK == 0)
-            some_raise(&tokens, n_tokens, n_blocks - i < CHUNK ? (int)(n_blocks - i) : CHUNK);
         ahead = quads_prefetch_cycle(ahead, p, row, i, kind.block_bytes);
         const fal_panel_rows rows = quads_rows(&quads);
         kind.decode(&rows, 0, &block);
-        some_add_block(kind, &block, &tokens, n_tokens, (int)(i % CHUNK), acc);
+        for (int j = 0; kind.is_signed && j < 8; j++)
+            block.codes[j] = _mm512_xor_si512(block.codes[j], _mm512_set1_epi32((int)0x80808080u));
+        some_add_block(kind, &block, &tokens, n_tokens, acc);
         quads_step(&quads, kind.block_bytes);
         tokens.x[0] += sizeof(struct fal_q8_1);
         tokens.x[1] += sizeof(struct fal_q8_1);
+        tokens.lows += SOME_TOKENS;
     }
     for (int t = 0; t < n_tokens; t++)
         _mm512_storeu_ps(p->y + t * p->y_stride + row, acc[t]);
@@ -323,33 +324,47 @@ FAL_PANEL_INLINE void multiply_many(const struct kind kind, const fal_product *p
     }
 }
 
-/* Sixteen rows from `row` on by n_tokens tokens. Turning pays from two tokens on; signed codes, of which there is twice as
- * much to turn, from five on. */
+/* Whether turning pays: from two tokens on; with signed codes, of which there is twice as much to turn, from five on. */
+FAL_PANEL_INLINE bool turns(const struct kind kind, int64_t n_tokens) {
+    return n_tokens >= (kind.is_signed ? 5 : 2);
+}
+
+/* Sixteen rows from `row` on by n_tokens tokens. */
 FAL_PANEL_INLINE void multiply_sixteen(const struct kind kind, const struct few_kind few,
-                                       const fal_product *p, int64_t row, int n_tokens) {
-    if (n_tokens < (kind.is_signed ? 5 : 2))
-        few_multiply(few, p, row, n_tokens);
+                                       const fal_product *p, int64_t row, int n_tokens,
+                                       const int32_t *lows) {
+    if (turns(kind, n_tokens))
+        some_multiply(kind, p, row, n_tokens, lows);
     else
-        some_multiply(kind, p, row, n_tokens);
+        few_multiply(few, p, row, n_tokens);
 }
 
 FAL_PANEL_INLINE void multiply(const struct kind kind, const struct few_kind few,
                                const fal_product *p) {
-    if (p->n_rows < FAL_QUADS_ROWS || p->n_tokens > SOME_TOKENS) {
+    int32_t lows[MOST_BLOCKS * SOME_TOKENS];
+    int64_t n_blocks = p->n_cols / 32;
+    if (p->n_rows < FAL_QUADS_ROWS || p->n_tokens > SOME_TOKENS
+        || (kind.is_signed && n_blocks > MOST_BLOCKS)) {
         multiply_many(kind, p);
         return;
+    }
+    for (int64_t t = 0; kind.is_signed && turns(kind, p->n_tokens) && t < p->n_tokens; t++) {
+        const char *x = (const char *)p->x + t * (int64_t)p->x_row_bytes;
+        const struct fal_q8_1 *blocks = (const void *)x;
+        for (int64_t i = 0; i < n_blocks; i++)
+            lows[i * SOME_TOKENS + t] = some_low(blocks[i].q);
     }
     for (int64_t next = 0; next < p->n_rows; next += FAL_QUADS_ROWS) {
         int64_t row = quads_first_row(p, next);
         switch (p->n_tokens) {
-        case 1: multiply_sixteen(kind, few, p, row, 1); break;
-        case 2: multiply_sixteen(kind, few, p, row, 2); break;
-        case 3: multiply_sixteen(kind, few, p, row, 3); break;
-        case 4: multiply_sixteen(kind, few, p, row, 4); break;
-        case 5: multiply_sixteen(kind, few, p, row, 5); break;
-        case 6: multiply_sixteen(kind, few, p, row, 6); break;
-        case 7: multiply_sixteen(kind, few, p, row, 7); break;
-        case 8: multiply_sixteen(kind, few, p, row, 8); break;
+        case 1: multiply_sixteen(kind, few, p, row, 1, lows); break;
+        case 2: multiply_sixteen(kind, few, p, row, 2, lows); break;
+        case 3: multiply_sixteen(kind, few, p, row, 3, lows); break;
+        case 4: multiply_sixteen(kind, few, p, row, 4, lows); break;
+        case 5: multiply_sixteen(kind, few, p, row, 5, lows); break;
+        case 6: multiply_sixteen(kind, few, p, row, 6, lows); break;
+        case 7: multiply_sixteen(kind, few, p, row, 7, lows); break;
+        case 8: multiply_sixteen(kind, few, p, row, 8, lows); break;
         default: break;
         }
     }
