@@ -17,7 +17,9 @@
 enum {
     TILE = FAL_ATTEND_TILE,
     VECTORS = TILE / LANES,
-    ROWS = 6 /* queries of a block: 24 sums leave registers for the operands */
+    ROWS = 6, /* queries of a block: 24 sums leave registers for the operands */
+    FEW_ROWS =
+        4 /* so few that storing what is turned and converted would cost more than their products */
 };
 
 typedef struct attend_tile {
@@ -205,6 +207,50 @@ INLINE void score_rows(const int n_rows, const float *query, int head_dim,
     }
 }
 
+/* Sixteen numbers of one cell of the tile; zeros behind the last. */
+INLINE const char *key_at(const fal_attend_span *s, const attend_tile *tile, int cell, int i) {
+    static const uint16_t zeros[LANES];
+    if (cell >= tile->n_cells) return (const char *)zeros;
+    return (const char *)s->keys + (size_t)(tile->first + cell) * s->key_bytes
+           + (size_t)i * sizeof(uint16_t);
+}
+
+/* As score_rows, of halves, which are turned on their way: [n_rows, TILE] as far as there are cells. */
+INLINE void score_halves(const int n_rows, const float *query, const fal_attend_span *s,
+                         const attend_tile *tile) {
+    for (int cell = 0; cell < tile->n_cells; cell += LANES) {
+        __m512 sums[FEW_ROWS];
+        for (int row = 0; row < n_rows; row++)
+            sums[row] = _mm512_setzero_ps();
+        for (int i = 0; i < s->head_dim; i += LANES) {
+            __m512i r[8];
+            for (int k = 0; k < 8; k++)
+                r[k] = load_pair(key_at(s, tile, cell + k, i), key_at(s, tile, cell + k + 8, i));
+            transpose_quarters(r);
+            for (int k = 0; k < LANES; k++) {
+                __m512i pair = _mm512_shuffle_i64x2(r[k % 8], r[k % 8], _MM_SHUFFLE(3, 1, 2, 0));
+                __m512 keys = _mm512_cvtph_ps(k < 8 ? _mm512_castsi512_si256(pair)
+                                                    : _mm512_extracti64x4_epi64(pair, 1));
+                for (int row = 0; row < n_rows; row++)
+                    sums[row] = _mm512_fmadd_ps(
+                        _mm512_set1_ps(query[(int64_t)row * s->head_dim + i + k]), keys, sums[row]);
+            }
+        }
+        for (int row = 0; row < n_rows; row++)
+            _mm512_store_ps(tile->weights + row * TILE + cell, sums[row]);
+    }
+}
+
+static void score_few(const fal_attend_span *s, const attend_tile *tile, int q, int n_rows) {
+    const float *query = s->query + (int64_t)q * s->head_dim;
+    switch (n_rows) {
+    case 1: score_halves(1, query, s, tile); break;
+    case 2: score_halves(2, query, s, tile); break;
+    case 3: score_halves(3, query, s, tile); break;
+    default: score_halves(4, query, s, tile); break;
+    }
+}
+
 static void score(const fal_attend_span *s, const attend_tile *tile, int q, int n_rows) {
     const float *query = s->query + (int64_t)q * s->head_dim;
     switch (n_rows) {
@@ -252,21 +298,29 @@ static float weigh(const fal_attend_span *s, const attend_tile *tile, int q, int
     return factor;
 }
 
-/* sums = sums * factor + weights . values over cells [begin, end), n_rows by 16 * n_vectors. */
-INLINE void sum_block(const int n_rows, const int n_vectors, const float *weights,
-                      const float *factors, const float *values, int64_t stride, float *sums,
-                      int begin, int end) {
+/* Where the values of a tile's cells are: converted, or as they lie in the cache. */
+typedef struct tile_values {
+    const char *at; /* of its first cell */
+    size_t cell_bytes;
+} tile_values;
+
+/* sums = sums * factor + weights . values over cells [begin, end), n_rows by 16 * n_vectors; values from dimension i on. */
+INLINE void sum_block(const int n_rows, const int n_vectors, const bool is_half,
+                      const float *weights, const float *factors, const tile_values *values,
+                      int64_t i, int64_t stride, float *sums, int begin, int end) {
+    const size_t bytes = is_half ? sizeof(uint16_t) : sizeof(float);
     __m512 block[ROWS][VECTORS];
     for (int row = 0; row < n_rows; row++) {
         __m512 factor = _mm512_set1_ps(factors[row]);
         for (int v = 0; v < n_vectors; v++)
-            block[row][v] = _mm512_mul_ps(_mm512_loadu_ps(sums + row * stride + LANES * v), factor);
+            block[row][v] =
+                _mm512_mul_ps(_mm512_loadu_ps(sums + row * stride + i + LANES * v), factor);
     }
     for (int cell = begin; cell < end; cell++) {
-        const float *from = values + cell * stride;
+        const char *from = values->at + (size_t)cell * values->cell_bytes + (size_t)i * bytes;
         __m512 numbers[VECTORS];
         for (int v = 0; v < n_vectors; v++)
-            numbers[v] = _mm512_load_ps(from + LANES * v);
+            numbers[v] = load_sixteen(from + (size_t)(LANES * v) * bytes, is_half);
         for (int row = 0; row < n_rows; row++) {
             __m512 weight = _mm512_set1_ps(weights[row * TILE + cell]);
             for (int v = 0; v < n_vectors; v++)
@@ -275,36 +329,63 @@ INLINE void sum_block(const int n_rows, const int n_vectors, const float *weight
     }
     for (int row = 0; row < n_rows; row++) {
         for (int v = 0; v < n_vectors; v++)
-            _mm512_storeu_ps(sums + row * stride + LANES * v, block[row][v]);
+            _mm512_storeu_ps(sums + row * stride + i + LANES * v, block[row][v]);
     }
 }
 
-INLINE void sum_rows(const int n_rows, const attend_tile *tile, int row, const float *factors,
-                     int64_t stride, float *sums, int begin, int end) {
-    const float *weights = tile->weights + row * TILE;
+INLINE void sum_rows(const int n_rows, const bool is_half, const float *weights,
+                     const tile_values *values, const float *factors, int64_t stride, float *sums,
+                     int begin, int end) {
     int64_t i = 0;
     for (; i + VECTORS * LANES <= stride; i += VECTORS * LANES)
-        sum_block(n_rows, VECTORS, weights, factors, tile->values + i, stride, sums + i, begin,
-                  end);
+        sum_block(n_rows, VECTORS, is_half, weights, factors, values, i, stride, sums, begin, end);
+    for (; i + 2 * LANES <= stride; i += 2 * LANES)
+        sum_block(n_rows, 2, is_half, weights, factors, values, i, stride, sums, begin, end);
     for (; i < stride; i += LANES)
-        sum_block(n_rows, 1, weights, factors, tile->values + i, stride, sums + i, begin, end);
+        sum_block(n_rows, 1, is_half, weights, factors, values, i, stride, sums, begin, end);
 }
 
-static void sum_one_row(const attend_tile *tile, int row, const float *factor, int64_t stride,
-                        float *sums, int begin, int end) {
-    sum_rows(1, tile, row, factor, stride, sums, begin, end);
+static tile_values converted_values(const fal_attend_span *s, const attend_tile *tile) {
+    return (tile_values){(const char *)tile->values, (size_t)s->sums_stride * sizeof(float)};
 }
 
-static void sum_up(const attend_tile *tile, int n_rows, const float *factors, int64_t stride,
-                   float *sums, int n) {
+static tile_values values_in_cache(const fal_attend_span *s, const attend_tile *tile) {
+    return (tile_values){(const char *)s->values + (size_t)tile->first * s->value_bytes,
+                         s->value_bytes};
+}
+
+static void sum_up(const attend_tile *tile, const tile_values *values, int n_rows,
+                   const float *factors, int64_t stride, float *sums, int n) {
+    const float *w = tile->weights;
     switch (n_rows) {
-    case 1: sum_one_row(tile, 0, factors, stride, sums, 0, n); break;
-    case 2: sum_rows(2, tile, 0, factors, stride, sums, 0, n); break;
-    case 3: sum_rows(3, tile, 0, factors, stride, sums, 0, n); break;
-    case 4: sum_rows(4, tile, 0, factors, stride, sums, 0, n); break;
-    case 5: sum_rows(5, tile, 0, factors, stride, sums, 0, n); break;
-    default: sum_rows(6, tile, 0, factors, stride, sums, 0, n); break;
+    case 1: sum_rows(1, false, w, values, factors, stride, sums, 0, n); break;
+    case 2: sum_rows(2, false, w, values, factors, stride, sums, 0, n); break;
+    case 3: sum_rows(3, false, w, values, factors, stride, sums, 0, n); break;
+    case 4: sum_rows(4, false, w, values, factors, stride, sums, 0, n); break;
+    case 5: sum_rows(5, false, w, values, factors, stride, sums, 0, n); break;
+    default: sum_rows(6, false, w, values, factors, stride, sums, 0, n); break;
     }
+}
+
+static void sum_up_few(const attend_tile *tile, const tile_values *values, int n_rows,
+                       const float *factors, int64_t stride, float *sums, int n) {
+    const float *w = tile->weights;
+    switch (n_rows) {
+    case 1: sum_rows(1, true, w, values, factors, stride, sums, 0, n); break;
+    case 2: sum_rows(2, true, w, values, factors, stride, sums, 0, n); break;
+    case 3: sum_rows(3, true, w, values, factors, stride, sums, 0, n); break;
+    default: sum_rows(4, true, w, values, factors, stride, sums, 0, n); break;
+    }
+}
+
+/* Of cells [begin, end), which only later queries see. */
+static void sum_one_row(const float *weights, const tile_values *values, bool is_half,
+                        int64_t stride, float *sums, int begin, int end) {
+    static const float one = 1.0f;
+    if (is_half)
+        sum_rows(1, true, weights, values, &one, stride, sums, begin, end);
+    else
+        sum_rows(1, false, weights, values, &one, stride, sums, begin, end);
 }
 
 static int visible_in_tile(const fal_attend_span *s, const attend_tile *tile, int q) {
@@ -312,21 +393,30 @@ static int visible_in_tile(const fal_attend_span *s, const attend_tile *tile, in
     return n < tile->n_cells ? n : tile->n_cells;
 }
 
-/* Up to ROWS queries, each of which sees at least one cell of the tile; later ones see no fewer. */
-static void attend_block(const fal_attend_span *s, const attend_tile *tile, int q, int n_rows) {
-    static const float one = 1.0f;
+/* Up to ROWS queries, each of which sees at least one cell of the tile; later ones see no fewer. in_cache: keys and values
+ * were neither turned nor converted, and there are FEW_ROWS at most. */
+static void attend_block(const fal_attend_span *s, const attend_tile *tile, int q, int n_rows,
+                         bool in_cache) {
     float factors[ROWS];
     int n_least = visible_in_tile(s, tile, q);
-    score(s, tile, q, n_rows);
+    float *sums = s->sums + q * s->sums_stride;
+    const tile_values values = in_cache ? values_in_cache(s, tile) : converted_values(s, tile);
+    if (in_cache)
+        score_few(s, tile, q, n_rows);
+    else
+        score(s, tile, q, n_rows);
     for (int row = 0; row < n_rows; row++)
         factors[row] =
             weigh(s, tile, q + row, visible_in_tile(s, tile, q + row), tile->weights + row * TILE);
-    float *sums = s->sums + q * s->sums_stride;
-    sum_up(tile, n_rows, factors, s->sums_stride, sums, n_least);
+    if (in_cache)
+        sum_up_few(tile, &values, n_rows, factors, s->sums_stride, sums, n_least);
+    else
+        sum_up(tile, &values, n_rows, factors, s->sums_stride, sums, n_least);
     for (int row = 0; row < n_rows; row++) {
         int n = visible_in_tile(s, tile, q + row);
         if (n > n_least)
-            sum_one_row(tile, row, &one, s->sums_stride, sums + row * s->sums_stride, n_least, n);
+            sum_one_row(tile->weights + row * TILE, &values, in_cache, s->sums_stride,
+                        sums + row * s->sums_stride, n_least, n);
     }
 }
 
@@ -350,12 +440,17 @@ static inline void attend(const fal_attend_span *s, const bool is_half) {
         int next_end = end + TILE < s->n_cells ? end + TILE : s->n_cells;
         if (tile.first == 0) prefetch_cells(s->keys, s->key_bytes, 0, end, row_bytes);
         prefetch_cells(s->values, s->value_bytes, tile.first, end, row_bytes);
+        if (is_half && s->head_dim % LANES == 0 && s->n_queries - q <= FEW_ROWS) {
+            prefetch_cells(s->keys, s->key_bytes, end, next_end, row_bytes);
+            attend_block(s, &tile, q, s->n_queries - q, true);
+            continue;
+        }
         load_keys(s, &tile, is_half);
         prefetch_cells(s->keys, s->key_bytes, end, next_end, row_bytes);
         load_values(s, &tile, is_half);
         for (int block = q; block < s->n_queries; block += ROWS) {
             int n_rows = s->n_queries - block < ROWS ? s->n_queries - block : ROWS;
-            attend_block(s, &tile, block, n_rows);
+            attend_block(s, &tile, block, n_rows, false);
         }
     }
 }
