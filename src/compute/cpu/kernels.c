@@ -39,7 +39,8 @@ static const void *find_member(const fal_kernel_set *set, const char *family,
     size_t length = strlen(family);
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
         const char *name = kernels[i].name;
-        if (strncmp(name, family, length) != 0 || name[length] != '_') continue;
+        if (name[0] != family[0] || strncmp(name, family, length) != 0 || name[length] != '_')
+            continue;
         if (strcmp(name + length + 1, type_name) == 0) return (const char *)set + kernels[i].offset;
     }
     return NULL;

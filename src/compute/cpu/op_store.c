@@ -35,8 +35,9 @@ void fal_cpu_store(fal_queue *q, const fal_attention *a, fal_tensor keys, fal_te
     if (!fal_check_store(q, a, keys, values)) return;
     for (int i = 0; i < a->n_segments; i++) {
         const fal_type *type = a->segments[i].keys.type;
-        store_work work = {&a->segments[i], keys, values, fal_cpu_kernels(q)->f16_from_f32,
-                           fal_kernel_set_quantizer(fal_cpu_kernels(q), type->name)};
+        store_work work = {
+            &a->segments[i], keys, values, fal_cpu_kernels(q)->f16_from_f32,
+            type->is_quantized ? fal_kernel_set_quantizer(fal_cpu_kernels(q), type->name) : NULL};
         fal_pool_for(fal_cpu_pool(q), a->segments[i].n_tokens, 16, store_tokens, &work);
     }
 }
