@@ -12,14 +12,16 @@
 extern "C" {
 #endif
 
-/* A number added to the logit of a token; -INFINITY: the token is not drawn while there is another. */
+/* A number added to the logit of a token, at most 1e30; -INFINITY: the token is not drawn while there is another. */
 typedef struct fal_token_bias {
     int32_t id;
     double value;
 } fal_token_bias;
 
 /* Zero means: take the most probable token. Order of application: what is allowed, biases, penalties, temperature, top_k,
- * top_p, min_p, typical_p. Equal logits are ordered by id, so a draw depends on nothing but logits, options and seed. */
+ * top_p, min_p, typical_p. Equal logits are ordered by id, so a draw depends on nothing but logits, options and seed; of two
+ * kinds of processor (AVX2, AVX-512, ...) exponentials may differ in their last bit. What is e^87 times less probable than the
+ * best token is not drawn. */
 typedef struct fal_sampling {
     double temperature; /* 0: greedy */
     int top_k;          /* 0: off */

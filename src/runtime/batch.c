@@ -54,7 +54,6 @@ struct fal_batch {
     /* Of the step at hand. */
     const fal_batch_follower *follower; /* NULL: nothing follows */
     atomic_bool is_ending;              /* no lane goes on */
-    unsigned n_steps;
 };
 
 static void close_lane(lane *l) {
@@ -390,15 +389,13 @@ static void walk_lane(void *argument, int thread, int n_threads) {
     atomic_store_explicit(&b->is_ending, true, memory_order_relaxed);
 }
 
-/* In turn, since a thread may be slower than others for as long as somebody else is busy. */
 static void give_lanes(fal_batch *b, const fal_batch_part *parts, const size_t *starts,
                        int n_lanes) {
     for (int i = 0; i < b->n_lanes; i++) {
         lane *l = &b->lanes[i];
-        int run = (int)((b->n_steps + (unsigned)i) % (unsigned)n_lanes);
         l->status = FAL_OK;
-        l->first_given = i < n_lanes ? starts[run] : 0;
-        l->n_given = i < n_lanes ? starts[run + 1] - starts[run] : 0;
+        l->first_given = i < n_lanes ? starts[i] : 0;
+        l->n_given = i < n_lanes ? starts[i + 1] - starts[i] : 0;
         l->given = parts + l->first_given;
     }
 }
@@ -452,7 +449,6 @@ fal_status fal_batch_step(fal_batch *b, const fal_batch_part *parts, size_t n_pa
     if (n_parts == 0) return FAL_OK;
     FAL_TRY(check_parts(b, parts, n_parts, err));
     b->follower = follower;
-    b->n_steps++;
     int n_lanes = choose_lanes(b, parts, n_parts, starts);
     return n_lanes > 0 ? step_in_lanes(b, parts, starts, n_lanes, err)
                        : step_together(b, parts, n_parts, err);

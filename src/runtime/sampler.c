@@ -41,6 +41,9 @@ struct fal_sampler {
     candidate *some; /* [n_vocab] those that are looked at more closely */
 };
 
+static const double largest_bias =
+    1e30; /* beside which a logit is nothing, and far from what f32 holds */
+
 typedef struct bound {
     const char *name;
     double value, low, high;
@@ -64,9 +67,9 @@ fal_status fal_sampling_check(const fal_sampling *how, fal_error *err) {
                             b->value, b->low, b->high);
     }
     for (size_t i = 0; i < how->n_biases; i++) {
-        if (!(how->biases[i].value < HUGE_VAL))
-            return fal_fail(err, FAL_E_ARGUMENT, "bias of token %d: %g, a number is needed",
-                            how->biases[i].id, how->biases[i].value);
+        if (!(how->biases[i].value <= largest_bias))
+            return fal_fail(err, FAL_E_ARGUMENT, "bias of token %d: %g, at most %g is possible",
+                            how->biases[i].id, how->biases[i].value, largest_bias);
     }
     return FAL_OK;
 }
@@ -276,26 +279,28 @@ static int part(candidate *c, int n, float depth) {
     return n_above;
 }
 
-/* The candidate of n in (low, high] that reaches it; the last one, if sums were rounded so that none does. */
-static candidate find_among(candidate *c, int n, float low, float high, const reach *r,
-                            double before) {
+/* The candidate of n that reaches it; the last one, if sums were rounded so that none does. */
+static candidate find_among(candidate *c, int n, const reach *r, double before) {
     enum {
         FEW = 64
     };
 
     while (n > FEW) {
+        float low = c[0].depth, high = c[0].depth;
+        for (int i = 1; i < n; i++) {
+            low = c[i].depth < low ? c[i].depth : low;
+            high = c[i].depth > high ? c[i].depth : high;
+        }
+        if (low == high) break;
         float middle = low + (high - low) / 2;
-        if (!(middle > low && middle < high)) break;
-        int n_above = part(c, n, middle);
+        int n_above = part(c, n, middle < high ? middle : low);
         double above = measure(r, c, n_above);
-        if (is_reached(r, before + above) || n_above == n) {
+        if (is_reached(r, before + above)) {
             n = n_above;
-            low = middle;
         } else {
             before += above;
             c += n_above;
             n -= n_above;
-            high = middle;
         }
     }
     qsort(c, (size_t)n, sizeof *c, by_depth);
@@ -313,14 +318,13 @@ static candidate find(fal_sampler *s, const reach *r) {
     for (float high = 0; high > deepest; high -= 1) {
         int n = list_between(s, high - 1, high);
         double here = measure(r, s->some, n);
-        if (n > 0 && is_reached(r, before + here))
-            return find_among(s->some, n, high - 1, high, r, before);
+        if (n > 0 && is_reached(r, before + here)) return find_among(s->some, n, r, before);
         if (n > 0) last_high = high;
         before += here;
     }
     const reach end = {.counts = true, .amount = HUGE_VAL};
     int n = list_between(s, last_high - 1, last_high);
-    return find_among(s->some, n, last_high - 1, last_high, &end, 0);
+    return find_among(s->some, n, &end, 0);
 }
 
 /* ---- filters ---- */

@@ -168,8 +168,9 @@ static fal_status make_arrays(fal_engine *e, fal_error *err) {
     e->parts = fal_alloc(n, sizeof *e->parts);
     e->partners = fal_alloc(n, sizeof(fal_job_answer *));
     e->feeding = fal_alloc(n, sizeof(fal_job_answer *));
+    e->drawing = fal_alloc(n, sizeof(fal_job_answer *));
     e->told = fal_alloc(n, sizeof(fal_job *));
-    return e->parts && e->partners && e->feeding && e->told
+    return e->parts && e->partners && e->feeding && e->drawing && e->told
                ? FAL_OK
                : fal_fail_memory(err, n * sizeof *e->parts);
 }
@@ -273,6 +274,7 @@ void fal_engine_close(fal_engine *e) {
     fal_batch_close(e->batch);
     fal_free(e->kv_type);
     fal_free(e->told);
+    fal_free(e->drawing);
     fal_free(e->feeding);
     fal_free(e->partners);
     fal_free(e->parts);

@@ -1,5 +1,5 @@
-/* What computes answers: one thread, on which jobs of many clients share steps. Knows no HTTP. An answer is that of
- * fal_generate alone, bit for bit, whatever else is computed beside it. */
+/* What computes answers: a thread with those of the model's device, on which jobs of many clients share steps. Knows no
+ * HTTP. An answer is that of fal_generate alone, bit for bit, whatever else is computed beside it. */
 #ifndef FAL_SERVER_ENGINE_H
 #define FAL_SERVER_ENGINE_H
 
@@ -69,7 +69,9 @@ typedef struct fal_engine_state {
         jobs_refused;                              /* refused: the queue was full */
     uint64_t prompt_tokens;                        /* of jobs whose prompt is computed */
     uint64_t tokens_from_memory, tokens_from_disk; /* of these, not computed again */
-    uint64_t tokens_drawn, steps;
+    uint64_t tokens_drawn;
+    uint64_t
+        steps; /* each thread's with its own answers, where a small model's are divided among threads */
     uint64_t cache_hits,
         cache_misses;            /* jobs that found some of their prompt computed, or nothing */
     fal_histogram queue_seconds; /* from start to a place */

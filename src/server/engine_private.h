@@ -30,6 +30,8 @@ struct fal_engine {
     fal_job_answer **partners; /* [n_parallel] whose parts these are */
     fal_job **told;            /* [n_parallel] whose consumers are to know */
     fal_job_answer **feeding;  /* [n_parallel] whose prompts are under way */
+    fal_job_answer **drawing;  /* [n_parallel] who draw */
+    size_t turn;               /* which of them comes first */
     size_t first_part;         /* of them that are being computed */
     double walk_began_at;      /* when answers last began to go on by themselves */
     double seconds_per_token;  /* measured; 0: not yet */

@@ -1,4 +1,4 @@
-/* Body of job.h: options are checked and copied, events pass from the computing thread to the consumer through two
+/* Body of job.h: options are checked and copied, events pass from the threads that compute to the consumer through two
  * buffers that change roles, so that nothing is allocated per token and a slow consumer costs bounded memory. */
 #include "base/alloc.h"
 #include "base/cpu.h"
@@ -211,7 +211,7 @@ fal_status fal_job_start(fal_job **out, fal_engine *e, const fal_job_options *o,
     return status;
 }
 
-/* ---- events, on the computing thread ---- */
+/* ---- events, on the threads that compute ---- */
 
 static size_t aligned(size_t bytes) {
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -261,7 +261,7 @@ bool fal_job_is_full(fal_job *job) {
 }
 
 /* Whether on_event is to be called now. Only one thread does at a time: it calls again for the others. */
-static bool begin_call(fal_job *job) {
+static bool begin_call_locked(fal_job *job) {
     bool is_due = job->has_news && job->how.on_event && !job->is_told && !job->is_silent;
     job->calls_again = is_due && job->is_calling;
     if (job->calls_again) return false;
@@ -272,9 +272,9 @@ static bool begin_call(fal_job *job) {
     return true;
 }
 
-static bool is_due(fal_job *job) {
+static bool begin_call(fal_job *job) {
     pthread_mutex_lock(&job->events_lock);
-    bool calls = begin_call(job);
+    bool calls = begin_call_locked(job);
     pthread_mutex_unlock(&job->events_lock);
     return calls;
 }
@@ -285,7 +285,7 @@ static void end_call(fal_job *job) {
         pthread_mutex_lock(&job->events_lock);
         job->is_calling = false;
         pthread_cond_broadcast(&job->called_back);
-        calls = job->calls_again && begin_call(job);
+        calls = job->calls_again && begin_call_locked(job);
         pthread_mutex_unlock(&job->events_lock);
         if (calls) job->how.on_event(job->how.user, false);
     }
@@ -295,7 +295,7 @@ static void tell_some(fal_job *const *jobs, size_t n) {
     fal_job *due[TOLD_TOGETHER];
     size_t n_due = 0;
     for (size_t i = 0; i < n; i++) {
-        if (is_due(jobs[i])) due[n_due++] = jobs[i];
+        if (begin_call(jobs[i])) due[n_due++] = jobs[i];
     }
     for (size_t i = 0; i < n_due; i++) {
         bool more = i + 1 < n_due && due[i + 1]->how.on_event == due[i]->how.on_event;

@@ -64,7 +64,7 @@ typedef enum fal_job_event_kind {
 typedef struct fal_job_event {
     fal_job_event_kind kind;
     int answer; /* 0 ... n_answers - 1 */
-    double at;  /* fal_seconds, when it happened on the computing thread */
+    double at;  /* fal_seconds, when it happened */
     /* PIECE: as fal_piece; with token -1 it is what was held back until the end. */
     const char *text;
     size_t length;
@@ -99,8 +99,9 @@ bool fal_job_take(fal_job *job, fal_job_event *out);
 /* Ends the job within one step; it fails with CANCELLED unless it is over already. Any thread. */
 void fal_job_cancel(fal_job *job);
 
-/* Cancels what still runs, and gives the job up. NULL is fine. Waits for an on_event under way: hold no lock that
- * on_event takes. May be called inside on_event. Jobs may outlive their engine. */
+/* Cancels what still runs, and gives the job up. NULL is fine. Waits for an on_event under way, those of jobs that are told
+ * together with it, too: hold no lock that any on_event takes. May be called inside the job's own on_event, not inside that
+ * of another. Jobs may outlive their engine. */
 void fal_job_release(fal_job *job);
 
 #endif

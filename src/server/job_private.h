@@ -1,4 +1,4 @@
-/* A job from inside: what its owner's thread and the computing thread share, and what is the computing thread's alone. */
+/* A job from inside: what its owner's thread and those that compute share, and what is the latter's alone. */
 #ifndef FAL_SERVER_JOB_PRIVATE_H
 #define FAL_SERVER_JOB_PRIVATE_H
 
@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* One answer of a job; the computing thread's. */
+/* One answer of a job; the computing thread's, and within a step that of the thread that computes it. */
 typedef struct fal_job_answer {
     fal_job *job;
     int index;
@@ -23,7 +23,7 @@ typedef struct fal_job_answer {
     size_t n_feed, n_fed; /* of these, so many are computed */
     int32_t *parked;      /* what feed points to if it is not the prompt; or NULL */
     int32_t pending;      /* drawn and not computed yet; -1: none */
-    /* Of the step at hand; between begin and end of it they belong to the thread that computes it. */
+    /* Of the step at hand. */
     bool is_computed, is_drawn; /* is_drawn: a token that is still to be told */
     fal_piece drawn;
     fal_status draw_status;
@@ -76,14 +76,14 @@ struct fal_job {
     pthread_mutex_t events_lock;
     pthread_cond_t called_back;
     fal_job_records written,
-        taken;     /* the computing thread appends to one, the consumer reads the other */
+        taken;     /* those that compute append to one, the consumer reads the other */
     size_t n_read; /* bytes of `taken` */
     fal_error failure;
     double ended_at;
     bool has_news; /* something was put and not told since */
     bool is_over, is_last_taken;
     bool is_told;        /* on_event was called and not everything was taken since */
-    bool is_calling;     /* on_event is under way, on `caller` */
+    bool is_calling;     /* on_event is under way or about to be, on `caller` */
     bool calls_again;    /* meanwhile there was more to tell */
     bool is_silent;      /* on_event is not called any more */
     bool is_released;    /* by the owner */

@@ -2,7 +2,7 @@
  * bring one token each; prompts share what room is left, so that a long one delays nobody by more than a step.
  *
  * Answers that only draw go on from token to token, on the threads that compute them, for as long as nothing else is to be
- * looked at; whatever touches jobs, places or the queue is left to the computing thread. */
+ * looked at; whatever ends answers or jobs, and places and the queue, is left to the computing thread. */
 #include "base/cpu.h"
 #include "base/fail.h"
 #include "server/engine_private.h"
@@ -71,19 +71,22 @@ static fal_batch_part prompt_part(const fal_job_answer *a, size_t count) {
     return part;
 }
 
-/* Returns how many parts the step has. */
+/* Returns how many parts the step has. Answers that draw come in turns, so that none has fewer neighbours on its thread than
+ * others for long. */
 static size_t gather(fal_engine *e, double now) {
-    size_t n_parts = 0, n_feeding = 0;
+    size_t n_parts = 0, n_feeding = 0, n_drawing = 0;
     for (int i = 0; i < fal_places_count(e->places); i++) {
         fal_job_answer *a = fal_places_at(e->places, i)->holder;
         if (!a || fal_job_pauses(a->job, now)) continue;
-        if (n_unfed(a) > 0) {
+        if (n_unfed(a) > 0)
             e->feeding[n_feeding++] = a;
-        } else {
-            n_parts =
-                add_part(e, n_parts, a,
-                         (fal_batch_part){.tokens = &a->pending, .count = 1, .wants_logits = true});
-        }
+        else
+            e->drawing[n_drawing++] = a;
+    }
+    for (e->turn++; n_parts < n_drawing;) {
+        fal_job_answer *a = e->drawing[(n_parts + e->turn) % n_drawing];
+        const fal_batch_part part = {.tokens = &a->pending, .count = 1, .wants_logits = true};
+        n_parts = add_part(e, n_parts, a, part);
     }
     size_t left = prompt_budget(e, n_parts, n_feeding);
     sort_by_rest(e->feeding, n_feeding);
@@ -179,7 +182,7 @@ static fal_status tell_drawn(const fal_engine *e, fal_job_answer *a, fal_error *
     return FAL_OK;
 }
 
-/* Nothing is left to do of an answer that goes on by itself. */
+/* What was drawn and could not be told by the thread that drew it. */
 static fal_status take_drawn(fal_engine *e, fal_job_answer *a, fal_error *err) {
     if (!a->is_drawn) return FAL_OK;
     if (a->draw_status != FAL_OK && err) *err = a->draw_failure;
@@ -268,7 +271,7 @@ static bool goes_on(fal_job_answer *a) {
     return n_unfed(a) == 0 && a->draw_status == FAL_OK && !fal_answer_is_over(a->answer);
 }
 
-/* Of the step at hand, as follow. */
+/* What follows for one part of the step: its token is drawn, and told if it is neither a prompt's first nor an answer's last. */
 static void draw(void *engine, size_t part) {
     const fal_engine *e = engine;
     fal_job_answer *a = e->partners[e->first_part + part];
@@ -294,13 +297,13 @@ static bool note_step(fal_engine *e, size_t begin, size_t end) {
         if (!a) continue;
         if (i == begin) fal_histogram_add(&e->state.step_seconds, now - a->step_began_at);
         if (e->parts[i].wants_logits && a->draw_status == FAL_OK) count_draw_locked(e, a, now);
-        if (!a->is_drawn) a->step_began_at = now; /* what is still to be told is of this one */
     }
     bool is_wanted = e->is_woken || e->is_closing || now - e->walk_began_at > longest_walk;
     pthread_mutex_unlock(&e->lock);
     return !is_wanted;
 }
 
+/* What follows for parts [begin, end) that were computed together. True: they go on. */
 static bool follow(void *engine, size_t begin, size_t end) {
     fal_engine *e = engine;
     begin += e->first_part;
@@ -314,6 +317,9 @@ static bool follow(void *engine, size_t begin, size_t end) {
         if (has_told) e->told[begin + n_told++] = a->job;
     }
     fal_jobs_tell(e->told + begin, n_told);
+    double now = fal_seconds();
+    for (size_t i = begin; i < end && go_on; i++)
+        e->partners[i]->step_began_at = now;
     return go_on;
 }
 
@@ -333,7 +339,11 @@ static void fail_job(fal_engine *e, fal_job *job, size_t n_parts, const fal_erro
 
 static fal_status compute(fal_engine *e, size_t first, size_t count, fal_error *err) {
     const fal_batch_follower follower = {draw, follow, e};
+    double now = fal_seconds();
     e->first_part = first;
+    for (size_t i = first; i < first + count; i++) {
+        if (e->partners[i]) e->partners[i]->step_began_at = now;
+    }
     return fal_batch_step(e->batch, e->parts + first, count, &follower, err);
 }
 
@@ -388,10 +398,8 @@ bool fal_engine_step(fal_engine *e, double now) {
     size_t n_parts = gather(e, now);
     if (n_parts == 0) return false;
     e->walk_began_at = fal_seconds();
-    for (size_t i = 0; i < n_parts; i++) {
-        e->partners[i]->step_began_at = e->walk_began_at;
+    for (size_t i = 0; i < n_parts; i++)
         e->partners[i]->is_computed = false;
-    }
     if (compute(e, 0, n_parts, NULL) != FAL_OK) compute_alone(e, n_parts);
     measure(e, n_parts, fal_seconds() - e->walk_began_at);
     hand_out(e, n_parts);

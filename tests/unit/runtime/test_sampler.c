@@ -211,9 +211,9 @@ static void test_as_sorted(void **state) {
         fal_error err = {0};
         CHECK_OK(fal_sampler_open(&s, &how, N_MANY, 0, &err), &err);
         for (int i = 0; i < 150; i++) {
-            /* Equal logits, far outliers, a wide and a narrow spread. */
+            /* Equal logits, all or some, far outliers, a wide and a narrow spread. */
             for (int k = 0; k < N_MANY; k++)
-                many[k] = (float)(fal_random_normal(&numbers) * (i % 5 + 0.1));
+                many[k] = (float)(fal_random_normal(&numbers) * (i % 13 == 5 ? 0 : i % 5 + 0.1));
             for (int k = 0; k < i % 40; k++)
                 many[7 * k] = many[3];
             if (i % 7 == 0) many[1234] = 900;

@@ -609,6 +609,53 @@ static void test_release_inside_on_event(void **state) {
     fal_engine_close(e);
 }
 
+/* Calls of on_event that were told that another follows on the same thread, and those that were the last. */
+static atomic_int n_told_more, n_told_last, n_unended;
+static _Thread_local int n_open;
+
+static void note_told(void *user, bool more) {
+    (void)user;
+    atomic_fetch_add(more ? &n_told_more : &n_told_last, 1);
+    atomic_fetch_add(&n_unended, more ? 1 : -n_open);
+    n_open = more ? n_open + 1 : 0;
+}
+
+/* Consumers of one step are told together, and the last call knows that it is, so that whoever is woken only once is. */
+static void test_told_together(void **state) {
+    (void)state;
+
+    enum {
+        N_JOBS = 8
+    };
+
+    fal_engine *e = open_engine(NULL);
+    fal_job *jobs[N_JOBS];
+    fal_error err = {0};
+    size_t n_over = 0;
+    n_told_more = n_told_last = n_unended = 0;
+    for (int i = 0; i < N_JOBS; i++) {
+        fal_job_options how = drawing(1, i);
+        how.max_new_tokens = 40;
+        how.ignore_end = true;
+        how.on_event = note_told;
+        CHECK_OK(fal_job_start(&jobs[i], e, &how, &err), &err);
+    }
+    while (n_over < N_JOBS) {
+        fal_job_event event;
+        for (int i = 0; i < N_JOBS; i++) {
+            while (fal_job_take(jobs[i], &event))
+                n_over += event.kind == FAL_JOB_DONE;
+        }
+        sleep_ms(1);
+    }
+    fal_engine_drain(e);
+    for (int i = 0; i < N_JOBS; i++)
+        fal_job_release(jobs[i]);
+    fal_engine_close(e);
+    assert_true(n_told_more > 0 && n_told_last > 0);
+    assert_int_equal(n_unended, 0);
+}
+
 static void be_slow(void *user, bool more) {
     (void)more;
     (void)user;
@@ -789,6 +836,7 @@ int main(void) {
         cmocka_unit_test(test_time_limit_keeps_what_was_said),
         cmocka_unit_test(test_events_have_times),
         cmocka_unit_test(test_release_inside_on_event),
+        cmocka_unit_test(test_told_together),
         cmocka_unit_test(test_stuck),
         cmocka_unit_test(test_drain_and_close),
         cmocka_unit_test(test_grammar_outlives_its_client),
@@ -800,7 +848,7 @@ int main(void) {
         cmocka_unit_test(test_many_answers), cmocka_unit_test(test_tops),
         cmocka_unit_test(test_grammar),      cmocka_unit_test(test_parked_are_bounded),
         cmocka_unit_test(test_cancel),       cmocka_unit_test(test_time_limit_keeps_what_was_said),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_told_together),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down)
            + cmocka_run_group_tests(of_many_threads, set_up_many_threads, tear_down);

@@ -75,8 +75,9 @@ static void make_kind(int i) {
         generate_alone(&k->how, a, &k->alone[a]);
 }
 
+/* Of many threads, so that answers go on by themselves on several of them while clients come and leave. */
 static int set_up_kinds(void **state) {
-    set_up(state);
+    set_up_many_threads(state);
     for (int i = 0; i < N_KINDS; i++)
         make_kind(i);
     return 0;
