@@ -39,6 +39,17 @@ int tear_down(void **state) {
     return unlink(model_path);
 }
 
+void sleep_ms(long ms) {
+    const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+fal_engine_state state_of(fal_engine *e) {
+    fal_engine_state state;
+    fal_engine_state_get(e, &state);
+    return state;
+}
+
 fal_engine *open_engine(const fal_engine_options *o) {
     fal_engine *e;
     fal_error err = {0};

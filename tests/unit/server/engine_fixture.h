@@ -23,6 +23,9 @@ int tear_down(void **state);
 /* An engine on the model with N_CONTEXT tokens. o NULL: defaults. */
 fal_engine *open_engine(const fal_engine_options *o);
 
+fal_engine_state state_of(fal_engine *e);
+void sleep_ms(long ms);
+
 /* What an answer was. Zero-initialise. */
 typedef struct recording {
     char text[MAX_TEXT];

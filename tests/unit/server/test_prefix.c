@@ -38,12 +38,6 @@ static void remove_folder(void) {
     CHECK_OK(fal_folder_remove(folder, &err), &err);
 }
 
-static fal_engine_state state_of(fal_engine *e) {
-    fal_engine_state state;
-    fal_engine_state_get(e, &state);
-    return state;
-}
-
 /* Prompt number i; all begin with the same n_common tokens. */
 static fal_job_options asking(int32_t *prompt, int i, int n_common) {
     for (int t = 0; t < N_PROMPT; t++)
