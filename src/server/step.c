@@ -71,8 +71,8 @@ static fal_batch_part prompt_part(const fal_job_answer *a, size_t count) {
     return part;
 }
 
-/* Returns how many parts the step has. Answers that draw come in turns, so that none has fewer neighbours on its thread than
- * others for long. */
+/* Returns how many parts the step has. Answers that draw come in turns, half of them further each time, so that none has fewer
+ * neighbours than others for long, nor the thread that others leave least of its core. */
 static size_t gather(fal_engine *e, double now) {
     size_t n_parts = 0, n_feeding = 0, n_drawing = 0;
     for (int i = 0; i < fal_places_count(e->places); i++) {
@@ -83,7 +83,7 @@ static size_t gather(fal_engine *e, double now) {
         else
             e->drawing[n_drawing++] = a;
     }
-    for (e->turn++; n_parts < n_drawing;) {
+    for (e->turn += (n_drawing + 1) / 2; n_parts < n_drawing;) {
         fal_job_answer *a = e->drawing[(n_parts + e->turn) % n_drawing];
         const fal_batch_part part = {.tokens = &a->pending, .count = 1, .wants_logits = true};
         n_parts = add_part(e, n_parts, a, part);
