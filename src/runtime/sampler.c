@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/fail.h"
 #include "base/random.h"
-#include "compute/cpu/kernels.h"
+#include "compute/cpu/exponentials.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -29,7 +29,6 @@ typedef struct candidate {
 struct fal_sampler {
     fal_sampling how;
     fal_random random;
-    fal_exp_kernel *exp_row;
     int n_vocab, n_padded; /* n_padded: and what makes whole groups of it */
     int *n_seen;           /* [n_vocab] */
     int32_t *seen;         /* [n_distinct] the ids of which there are some; room is for n_vocab */
@@ -101,7 +100,6 @@ fal_status fal_sampler_open(fal_sampler **out, const fal_sampling *how, int n_vo
     if (!s) return fal_fail_memory(err, sizeof *s);
     s->how = *how;
     s->random = fal_random_seeded(how->seed, stream);
-    s->exp_row = fal_kernel_set_for(fal_cpu_level_get())->exp_row;
     s->n_vocab = n_vocab;
     s->n_seen = fal_alloc((size_t)n_vocab, sizeof *s->n_seen);
     s->seen = fal_alloc((size_t)n_vocab, sizeof *s->seen);
@@ -206,7 +204,7 @@ static void weigh(fal_sampler *s, float top) {
         for (int k = 0; k < WIDTH; k++)
             s->depths[i + k] = (s->depths[i + k] - top) * factor;
     }
-    s->exp_row(s->weights, s->depths, s->n_padded, &largest, &s->sum);
+    fal_cpu_exponentials(s->weights, s->depths, s->n_padded, &largest, &s->sum);
 }
 
 /* ---- the best of them ---- */
