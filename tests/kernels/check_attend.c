@@ -192,18 +192,18 @@ static void check_alone(fal_kernelcheck *c, const struct span *s, const struct p
 }
 
 void check_fal_attend_kernel(fal_kernelcheck *c) {
-    static const int dims[] = {2, 8, 24, 64, 80, 128};
+    static const int dims[] = {2, 8, 24, 48, 64, 80, 128};
     static const int cells[] = {1, 2, 7, 8, 63, 64, 65, 200, MAX_CELLS};
-    static const int queries[] = {1, 2, 5, 8, MAX_QUERIES};
+    static const int queries[] = {1, 2, 3, 4, 5, 8, MAX_QUERIES};
     static struct span s;
     static struct part part;
     s.type = fal_type_by_name(c->kernel + strlen("attend_"));
-    for (int turn = 0; turn < 6 * 9 * 5; turn += c->is_brief ? 5 : 1) {
-        fal_inputs inputs = turn % 7 == 3 ? FAL_INPUT_SPIKES : FAL_INPUT_NOISE;
-        s.head_dim = dims[turn % 6];
+    for (int turn = 0; turn < 7 * 9 * 7; turn += c->is_brief ? 5 : 1) {
+        fal_inputs inputs = turn % 11 == 3 ? FAL_INPUT_SPIKES : FAL_INPUT_NOISE;
+        s.head_dim = dims[turn % 7];
         if (s.head_dim % s.type->weights_per_block != 0) s.head_dim = s.type->weights_per_block;
-        s.n_cells = cells[turn / 6 % 9];
-        s.n_queries = queries[turn / 54];
+        s.n_cells = cells[turn / 7 % 9];
+        s.n_queries = queries[turn / 63];
         s.gap = turn % 3;
         s.has_slope = turn % 2 != 0;
         kernelcheck_case(c, "%d queries of %d over %d cells, %s%s", s.n_queries, s.head_dim,

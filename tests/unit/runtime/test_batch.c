@@ -5,8 +5,10 @@
 #include "model/forward.h"
 #include "runtime/batch.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -347,6 +349,7 @@ typedef struct walk {
     int n_computed[N_SESSIONS],
         limit[N_SESSIONS]; /* of this step, and when its part may not go on */
     int n_wrong[N_SESSIONS];
+    atomic_bool has_ended; /* part 0 */
 } walk;
 
 static void look(void *user, size_t i) {
@@ -427,6 +430,40 @@ static void test_parts_go_on(void **unused) {
         check_walk(&plain, n_threads, N_SESSIONS);
         check_walk(&quantized, n_threads, 1);
     }
+}
+
+/* Part 0 may not go on; part 1 always may, but waits until the other has said so, and then takes its time. */
+static bool go_on_unless_first(void *user, size_t begin, size_t end) {
+    const struct timespec while_it_is_heard = {.tv_nsec = 5000000};
+    walk *w = user;
+    for (size_t i = begin; i < end; i++)
+        w->parts[i].tokens++;
+    if (begin == 0) {
+        atomic_store(&w->has_ended, true);
+        return false;
+    }
+    while (!atomic_load(&w->has_ended))
+        nanosleep(&while_it_is_heard, NULL);
+    nanosleep(&while_it_is_heard, NULL);
+    return true;
+}
+
+static void test_one_that_may_not_go_on_ends_the_others(void **unused) {
+    (void)unused;
+    subject s = open_plain(8);
+    expectation e = {.logits = calloc(N_TOKENS * s.n_vocab, sizeof(float))};
+    assert_non_null(e.logits);
+    static const int32_t tokens[N_TOKENS + 1];
+    const expectation expected[2] = {e, e};
+    walk w = {.s = &s, .expected = expected};
+    for (size_t i = 0; i < 2; i++)
+        w.parts[i] = (fal_batch_part){.session = s.sessions[i], .tokens = tokens, .count = 1};
+    const fal_batch_follower follower = {look, go_on_unless_first, &w};
+    CHECK_OK(fal_batch_step(s.batch, w.parts, 2, &follower, &error), &error);
+    assert_int_equal(fal_session_count(s.sessions[0]), 1);
+    assert_in_range(fal_session_count(s.sessions[1]), 1, N_TOKENS - 1);
+    free(e.logits);
+    close_subject(&s);
 }
 
 /* A full context ends a walk with one clear line; what was computed before stands. */
@@ -527,6 +564,7 @@ int main(void) {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_refused_memory),
         cmocka_unit_test(test_parts_go_on),
+        cmocka_unit_test(test_one_that_may_not_go_on_ends_the_others),
         cmocka_unit_test(test_no_part_goes_on_beyond_its_context),
         cmocka_unit_test(test_untouched_cells_cost_nothing),
     };
